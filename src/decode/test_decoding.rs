@@ -1,0 +1,1 @@
+//! The text of the `test_decoding` output plugin.

@@ -1,0 +1,8 @@
+//! pgsluice streams committed changes out of PostgreSQL into Kafka.
+
+pub mod data_type;
+pub mod decode;
+pub mod lsn;
+pub mod record;
+pub mod table;
+pub mod time;
