@@ -6,3 +6,7 @@ pub mod lsn;
 pub mod record;
 pub mod table;
 pub mod time;
+pub mod sink;
+pub mod task;
+pub mod pipeline;
+pub mod progress;

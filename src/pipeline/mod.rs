@@ -1,0 +1,4 @@
+//! The pipeline.
+pub mod acknowledgement;
+pub mod in_flight;
+pub mod reader;

@@ -1,0 +1,194 @@
+//! Looking topics up, and making those that are missing.
+
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::ClientContext;
+use rdkafka::config::FromClientConfigAndContext;
+
+use crate::sink::SinkError;
+use crate::sink::kafka::options::KafkaOptions;
+use crate::sink::kafka::outcome;
+use crate::task;
+
+/// How long one request to the brokers may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Kafka's default for `message.max.bytes`, taken where a topic's own value may not be read.
+const DEFAULT_MAX_MESSAGE_BYTES: usize = 1_048_588;
+
+/// A topic that can be written to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PreparedTopic {
+    /// Its name.
+    pub name: String,
+    /// The largest batch it takes.
+    pub max_message_bytes: usize,
+}
+
+/// Checks that each topic exists, creates those that do not, and reads their limits.
+pub async fn prepare(options: &KafkaOptions, names: Vec<String>) -> Result<Vec<PreparedTopic>, SinkError> {
+    let options = options.clone();
+    run("kafka-topics", move |runtime| {
+        let admin = connect(&options)?;
+        let missing = missing(&admin, &options, &names)?;
+        runtime.block_on(async {
+            if !missing.is_empty() {
+                create(&admin, &options, &missing).await?;
+            }
+            limits(&admin, names).await
+        })
+    })
+    .await
+}
+
+/// Creates one topic with exactly the settings given, where it does not exist.
+pub async fn create_with(
+    options: &KafkaOptions,
+    name: String,
+    partitions: i32,
+    settings: &'static [(&'static str, &'static str)],
+) -> Result<(), SinkError> {
+    let options = options.clone();
+    run("kafka-topics", move |runtime| {
+        let admin = connect(&options)?;
+        if missing(&admin, &options, std::slice::from_ref(&name))?.is_empty() {
+            return Ok(());
+        }
+        runtime.block_on(async {
+            let mut topic =
+                NewTopic::new(&name, partitions, TopicReplication::Fixed(options.topics.replication_factor));
+            for (key, value) in settings {
+                topic = topic.set(key, value);
+            }
+            create_all(&admin, &[topic]).await
+        })
+    })
+    .await
+}
+
+/// Which of `names` do not exist.
+pub async fn find_missing(options: &KafkaOptions, names: Vec<String>) -> Result<Vec<String>, SinkError> {
+    let options = options.clone();
+    run("kafka-topics", move |_| missing(&connect(&options)?, &options, &names)).await
+}
+
+/// Runs `work` on a thread of its own, with a runtime for the administration client's futures.
+async fn run<T: Send + 'static>(
+    name: &'static str,
+    work: impl FnOnce(&tokio::runtime::Runtime) -> Result<T, SinkError> + Send + 'static,
+) -> Result<T, SinkError> {
+    let retry = |reason: String| SinkError::Retry { reason, hint: "trying again" };
+    let call = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .map_err(|error| retry(format!("no runtime for the administration client: {error}")))?;
+        work(&runtime)
+    };
+    task::blocking(name, call).await.map_err(|lost| retry(lost.to_string()))?
+}
+
+fn connect(options: &KafkaOptions) -> Result<AdminClient<Quiet>, SinkError> {
+    AdminClient::from_config_and_context(&options.client(), Quiet).map_err(|error| outcome::of_call(&error))
+}
+
+fn missing(
+    admin: &AdminClient<Quiet>,
+    options: &KafkaOptions,
+    names: &[String],
+) -> Result<Vec<String>, SinkError> {
+    let metadata =
+        admin.inner().fetch_metadata(None, REQUEST_TIMEOUT).map_err(|error| unreachable(options, &error))?;
+    let exists = |name: &String| metadata.topics().iter().any(|topic| topic.name() == name);
+    Ok(names.iter().filter(|name| !exists(name)).cloned().collect())
+}
+
+/// The first request of all: its failure is about the brokers, not about a topic.
+fn unreachable(options: &KafkaOptions, error: &KafkaError) -> SinkError {
+    match outcome::of_call(error) {
+        SinkError::Retry { reason, .. } => SinkError::Retry {
+            reason: format!("no broker of {:?} answers: {reason}", options.brokers()),
+            hint: "check bootstrap.servers in [sink.kafka.librdkafka], the network and the broker",
+        },
+        fatal => fatal,
+    }
+}
+
+async fn create(
+    admin: &AdminClient<Quiet>,
+    options: &KafkaOptions,
+    missing: &[String],
+) -> Result<(), SinkError> {
+    let topics = &options.topics;
+    if !topics.create {
+        return Err(SinkError::Fatal {
+            reason: format!("topics that do not exist: {}", missing.join(", ")),
+            hint: "create them, or set create = true in [sink.kafka.topics]",
+        });
+    }
+    let wanted: Vec<NewTopic<'_>> = missing
+        .iter()
+        .map(|name| {
+            let topic =
+                NewTopic::new(name, topics.partitions, TopicReplication::Fixed(topics.replication_factor));
+            topics.config.iter().fold(topic, |topic, (key, value)| topic.set(key, value))
+        })
+        .collect();
+    create_all(admin, &wanted).await
+}
+
+async fn create_all(admin: &AdminClient<Quiet>, wanted: &[NewTopic<'_>]) -> Result<(), SinkError> {
+    let results = admin.create_topics(wanted, &admin_options()).await.map_err(|e| outcome::of_call(&e))?;
+    for result in results {
+        match result {
+            Ok(name) => tracing::info!(topic = name, "topic created"),
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((name, code)) => {
+                return Err(outcome::sort(code, format!("cannot create topic {name}: {code}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn limits(
+    admin: &AdminClient<Quiet>,
+    names: Vec<String>,
+) -> Result<Vec<PreparedTopic>, SinkError> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let specifiers: Vec<ResourceSpecifier<'_>> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+    let described =
+        admin.describe_configs(&specifiers, &admin_options()).await.map_err(|error| outcome::of_call(&error))?;
+    let limit_of = |result: &Result<rdkafka::admin::ConfigResource, RDKafkaErrorCode>| {
+        let resource = result.as_ref().ok()?;
+        resource.get("max.message.bytes")?.value.as_ref()?.parse().ok()
+    };
+    // Answers come in the order of the request. A topic whose settings may not be read has Kafka's default.
+    let found = described.iter().map(|result| limit_of(result).unwrap_or(DEFAULT_MAX_MESSAGE_BYTES));
+    Ok(names
+        .into_iter()
+        .zip(found)
+        .map(|(name, max_message_bytes)| PreparedTopic { name, max_message_bytes })
+        .collect())
+}
+
+fn admin_options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT)).operation_timeout(Some(REQUEST_TIMEOUT))
+}
+
+/// A context that keeps librdkafka's lines out of the log: the call's own error says it.
+pub(crate) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
+        super::producer::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "librdkafka");
+    }
+}
+
+impl rdkafka::consumer::ConsumerContext for Quiet {}

@@ -1,0 +1,53 @@
+//! The only places where a task or a thread starts: each has a name and an owner.
+
+use std::future::Future;
+use std::thread;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// A task on the runtime, aborted when the handle is dropped.
+#[derive(Debug)]
+pub struct Task<T> {
+    handle: JoinHandle<T>,
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.handle.abort();
+    }
+}
+
+/// Starts `future` beside the caller.
+pub fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> Task<T> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that spawns tasks")]
+    let handle = tokio::spawn(future);
+    Task { handle }
+}
+
+/// A blocking call could not be made, or ended without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the thread {0} could not be started or ended without an answer")]
+pub struct ThreadLost(&'static str);
+
+/// Runs a blocking call on a thread of its own. Dropping the future leaves the thread to end by itself.
+pub async fn blocking<T: Send + 'static>(
+    name: &'static str,
+    call: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ThreadLost> {
+    let (answer, receiver) = oneshot::channel();
+    let work = move || {
+        // The receiver is gone when the caller has given up; then nobody wants the answer.
+        drop(answer.send(call()));
+    };
+    thread::Builder::new().name(name.to_owned()).spawn(work).or(Err(ThreadLost(name)))?;
+    receiver.await.or(Err(ThreadLost(name)))
+}
+
+/// Drops a value whose destructor may block, on a thread of its own.
+pub fn drop_elsewhere<T: Send + 'static>(name: &'static str, value: T) {
+    let work = move || drop(value);
+    if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(work) {
+        tracing::debug!(%error, thread = name, "no thread to drop a value on; it was dropped here");
+    }
+}
