@@ -40,6 +40,9 @@ pub struct Acknowledgement {
     in_transaction: bool,
     /// The server asked for a reply and has not had one.
     reply_due: bool,
+    /// The server asked, and what it wants to hear of may not be recorded yet: a server that shuts down waits until
+    /// its last position is confirmed.
+    reply_wanted: bool,
     last_sent: Option<Status>,
 }
 
@@ -47,7 +50,7 @@ impl Acknowledgement {
     /// A connection that starts at `start`, the recorded position, or `0/0` for a new pipeline.
     pub fn new(start: Lsn) -> Self {
         let positions = Positions { received: start, delivered: start, recorded: start, confirmed: Lsn::INVALID };
-        Self { positions, in_transaction: false, reply_due: false, last_sent: None }
+        Self { positions, in_transaction: false, reply_due: false, reply_wanted: false, last_sent: None }
     }
 
     /// The positions now.
@@ -63,6 +66,11 @@ impl Acknowledgement {
     /// Whether the server waits for an answer.
     pub fn reply_due(&self) -> bool {
         self.reply_due
+    }
+
+    /// Whether the server has asked since the delivered position was last recorded: progress is recorded at once.
+    pub fn reply_wanted(&self) -> bool {
+        self.reply_wanted
     }
 
     /// A message with this `dataStart` arrived.
@@ -93,6 +101,7 @@ impl Acknowledgement {
     pub fn keepalive(&mut self, wal_end: Lsn, reply_requested: bool) -> Option<Lsn> {
         self.received(wal_end);
         self.reply_due |= reply_requested;
+        self.reply_wanted |= reply_requested;
         (!self.in_transaction && wal_end > self.positions.delivered).then_some(wal_end)
     }
 
@@ -104,6 +113,7 @@ impl Acknowledgement {
     /// A progress record for `lsn` is durable.
     pub fn recorded(&mut self, lsn: Lsn) {
         self.positions.recorded = self.positions.recorded.max(lsn).min(self.positions.delivered);
+        self.reply_wanted &= self.positions.recorded < self.positions.delivered;
     }
 
     /// The status update that stands for now.

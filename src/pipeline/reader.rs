@@ -51,6 +51,11 @@ impl Reader {
         Self { mode: Mode::Idle { window_start: now, bytes: 0 }, lazy }
     }
 
+    /// Whether a backlog is being drained.
+    pub fn is_behind(&self) -> bool {
+        !matches!(self.mode, Mode::Idle { .. })
+    }
+
     /// What to do next.
     pub fn step(&mut self, now: Instant) -> Step {
         match self.mode {

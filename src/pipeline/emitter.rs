@@ -1,0 +1,306 @@
+//! From decoded messages to records on their way: the single choke point between stream and sink.
+
+use crate::decode::{Decoded, LogicalMessage, Relation, RowChange, Truncate};
+use crate::encode::terminal::TerminalEncoder;
+use crate::encode::{Encoder, Outcome};
+use crate::event::Source;
+use crate::lsn::Lsn;
+use crate::pipeline::acknowledgement::Acknowledgement;
+use crate::pipeline::delivery::Delivery;
+use crate::pipeline::error::{EmitError, PipelineError};
+use crate::pipeline::plans::{Plans, Treatment};
+use crate::pipeline::table_filter::TableFilter;
+use crate::pipeline::transaction::{CommitTime, OpenTransaction, XidEpoch};
+use crate::postgres::catalog::Catalog;
+use crate::record::Record;
+use crate::sink::Sink;
+use crate::table::TableName;
+use crate::time::UnixMicros;
+
+/// The form of the output.
+#[derive(Debug)]
+pub enum Format {
+    /// Events with keys and headers, for which tables are looked up in the catalog.
+    Events(Box<EventFormat>),
+    /// Lines for people, which need no catalog.
+    Lines {
+        /// Writes them.
+        encoder: TerminalEncoder,
+        /// Which tables are shown.
+        filter: TableFilter,
+    },
+}
+
+/// What events are made with.
+#[derive(Debug)]
+pub struct EventFormat {
+    /// Writes them.
+    pub encoder: Encoder,
+    /// The tables' plans.
+    pub plans: Plans,
+    /// Where tables are looked up.
+    pub catalog: Catalog,
+    /// The topic of logical messages.
+    pub message_topic: String,
+}
+
+/// Counts of what went through.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    /// Changes decoded.
+    pub changes: u64,
+    /// Deletes for which the server sent no key.
+    pub deletes_without_key: u64,
+    /// Commit time of the last transaction.
+    pub last_commit_time: Option<UnixMicros>,
+}
+
+/// Turns messages into records and keeps the books on transactions and positions.
+#[derive(Debug)]
+pub struct Emitter<'a, S> {
+    /// The form of the output.
+    pub format: &'a mut Format,
+    /// Where records go.
+    pub delivery: &'a mut Delivery<S>,
+    /// What the server is told.
+    pub ack: Acknowledgement,
+    /// Widens transaction ids.
+    pub epoch: XidEpoch,
+    /// The transaction being read.
+    pub open: Option<OpenTransaction>,
+    /// End of the last transaction read.
+    pub last_commit: Option<Lsn>,
+    /// The time of handling, taken once a read.
+    pub now: UnixMicros,
+    /// What went through.
+    pub counts: Counts,
+}
+
+impl<S: Sink> Emitter<'_, S> {
+    /// Takes one decoded message with its `dataStart`. `commit_time` is for a BEGIN.
+    pub async fn message(
+        &mut self,
+        decoded: Decoded<'_>,
+        lsn: Lsn,
+        commit_time: CommitTime,
+    ) -> Result<(), PipelineError> {
+        self.ack.received(lsn);
+        match decoded {
+            Decoded::Begin(begin) => {
+                let xid = self.epoch.widen(begin.xid.unwrap_or(0));
+                self.open = Some(OpenTransaction::new(xid, commit_time));
+                self.ack.begin();
+            }
+            Decoded::Commit(_) => self.commit(lsn),
+            Decoded::Change(change) => self.change(&change, lsn).await?,
+            Decoded::Truncate(truncate) => self.truncate(&truncate, lsn).await?,
+            Decoded::Message(message) => self.logical_message(&message, lsn).await?,
+            Decoded::TwoPhase(_) => return Err(unexpected(lsn, TWO_PHASE)),
+            Decoded::Streamed(_) => return Err(unexpected(lsn, STREAMED)),
+        }
+        Ok(())
+    }
+
+    /// Takes a keepalive.
+    pub fn keepalive(&mut self, wal_end: Lsn, reply_requested: bool) {
+        if let Some(position) = self.ack.keepalive(wal_end, reply_requested) {
+            self.delivery.ends_at(position);
+        }
+    }
+
+    fn commit(&mut self, end: Lsn) {
+        if let Some(open) = self.open.take() {
+            self.counts.last_commit_time = Some(open.commit_time());
+        }
+        let position = self.ack.commit(end);
+        self.delivery.ends_at(position);
+        self.last_commit = Some(end);
+    }
+
+    fn next_change(&mut self, lsn: Lsn) -> Result<Source, PipelineError> {
+        self.counts.changes += 1;
+        let open = self.open.as_mut().ok_or_else(|| unexpected(lsn, OUTSIDE))?;
+        Ok(open.next_change(lsn, self.last_commit))
+    }
+
+    async fn change(&mut self, change: &RowChange<'_>, lsn: Lsn) -> Result<(), PipelineError> {
+        let source = self.next_change(lsn)?;
+        if self.try_change(change, &source)? {
+            return Ok(());
+        }
+        self.load(change.relation, Some(change), lsn).await?;
+        if self.try_change(change, &source)? { Ok(()) } else { Err(unexpected(lsn, CONTRADICTION)) }
+    }
+
+    /// Encodes a change. `false`: its table needs a new plan first.
+    fn try_change(&mut self, change: &RowChange<'_>, source: &Source) -> Result<bool, PipelineError> {
+        let delivery = &mut *self.delivery;
+        let (plans, encoder) = match self.format {
+            Format::Events(format) => (&mut format.plans, &mut format.encoder),
+            Format::Lines { encoder, filter } => {
+                if shows(filter, change.relation) {
+                    delivery.produce(&line(encoder.change(change, source)))?;
+                }
+                return Ok(true);
+            }
+        };
+        let planned = match plans.get(change.relation) {
+            None => return Ok(false),
+            Some(Treatment::Excluded) => return Ok(true),
+            Some(Treatment::Planned(planned)) => planned,
+        };
+        let mut emit = |record: Record<'_>| delivery.produce(&record).map_err(EmitError::from);
+        let outcome = encoder
+            .encode_change(&planned.plan, change, source, self.now, &mut emit)
+            .map_err(|error| error.at(source.lsn))?;
+        match outcome {
+            Outcome::StalePlan => return Ok(false),
+            Outcome::DeleteWithoutKey => {
+                self.counts.deletes_without_key += 1;
+                if !std::mem::replace(&mut planned.warned_of_deletes, true) {
+                    tracing::warn!(
+                        table = %planned.plan.name(),
+                        "deletes of this table carry no key, so no event is made of them; give it a primary key, \
+                         or ALTER TABLE … REPLICA IDENTITY FULL"
+                    );
+                }
+            }
+            Outcome::Written { .. } | Outcome::Skipped => {}
+        }
+        Ok(true)
+    }
+
+    async fn truncate(&mut self, truncate: &Truncate<'_>, lsn: Lsn) -> Result<(), PipelineError> {
+        let source = self.next_change(lsn)?;
+        if let Format::Lines { encoder, filter } = self.format {
+            if truncate.tables().any(|relation| shows(filter, relation)) {
+                self.delivery.produce(&line(encoder.truncate(truncate, &source)))?;
+            }
+            return Ok(());
+        }
+        for relation in truncate.tables() {
+            self.wait_for_room().await?;
+            if !self.try_truncate(relation, &source)? {
+                self.load(relation, None, lsn).await?;
+                if !self.try_truncate(relation, &source)? {
+                    return Err(unexpected(lsn, CONTRADICTION));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn try_truncate(&mut self, relation: Relation<'_>, source: &Source) -> Result<bool, PipelineError> {
+        let Format::Events(format) = self.format else { return Ok(true) };
+        let delivery = &mut *self.delivery;
+        let plan = match format.plans.get(relation) {
+            None => return Ok(false),
+            Some(Treatment::Excluded) => return Ok(true),
+            Some(Treatment::Planned(planned)) => &planned.plan,
+        };
+        let mut emit = |record: Record<'_>| delivery.produce(&record).map_err(EmitError::from);
+        let outcome = format
+            .encoder
+            .encode_truncate(plan, source, self.now, &mut emit)
+            .map_err(|error| error.at(source.lsn))?;
+        Ok(outcome != Outcome::StalePlan)
+    }
+
+    async fn logical_message(&mut self, message: &LogicalMessage<'_>, lsn: Lsn) -> Result<(), PipelineError> {
+        if message.candidates > 1 {
+            tracing::warn!(%lsn, "a logical message can be read in more than one way; the shortest prefix is taken");
+        }
+        let source = if message.transactional {
+            self.next_change(lsn)?
+        } else {
+            self.counts.changes += 1;
+            Source {
+                lsn,
+                transaction: None,
+                ordinal: 1,
+                time: self.now,
+                commit_time_known: false,
+                last_commit: self.last_commit,
+            }
+        };
+        let delivery = &mut *self.delivery;
+        match self.format {
+            Format::Lines { encoder, .. } => delivery.produce(&line(encoder.message(message, &source)))?,
+            Format::Events(format) => {
+                if format.plans.is_new_topic(&format.message_topic) {
+                    delivery.sink().prepare_topic(&format.message_topic).await?;
+                }
+                let mut emit = |record: Record<'_>| delivery.produce(&record).map_err(EmitError::from);
+                let _written = format
+                    .encoder
+                    .encode_message(message, &source, self.now, &mut emit)
+                    .map_err(|error| error.at(lsn))?;
+            }
+        }
+        if !message.transactional
+            && let Some(position) = self.ack.message_outside(lsn)
+        {
+            self.delivery.ends_at(position);
+        }
+        Ok(())
+    }
+
+    async fn load(
+        &mut self,
+        relation: Relation<'_>,
+        change: Option<&RowChange<'_>>,
+        lsn: Lsn,
+    ) -> Result<(), PipelineError> {
+        let Format::Events(format) = self.format else { return Ok(()) };
+        let EventFormat { encoder, plans, catalog, .. } = &mut **format;
+        if let Some(topic) = plans.load(relation, change, catalog, encoder, lsn).await?
+            && plans.is_new_topic(&topic)
+        {
+            self.delivery.sink().prepare_topic(&topic).await?;
+        }
+        Ok(())
+    }
+
+    /// A TRUNCATE of many tables can become more records than there is room for.
+    async fn wait_for_room(&mut self) -> Result<(), PipelineError> {
+        while !self.delivery.has_capacity() {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    /// Takes what has come back from the sink.
+    pub fn settle(&mut self) -> Result<(), PipelineError> {
+        let settled = self.delivery.settle()?;
+        if let Some(lsn) = settled.delivered {
+            self.ack.delivered(lsn);
+        }
+        if let Some(lsn) = settled.recorded {
+            self.ack.recorded(lsn);
+        }
+        Ok(())
+    }
+}
+
+const TWO_PHASE: &str = "the slot has two-phase decoding, which shows transactions before they commit; \
+                         make a slot without two_phase";
+const STREAMED: &str = "the plugin streams transactions in progress (option stream-changes), which shows no rows; \
+                        the option must not be set";
+const OUTSIDE: &str = "a change stands outside of BEGIN and COMMIT (plugin option skip-empty-xacts?)";
+const CONTRADICTION: &str = "the old and the new row of a change have different columns";
+
+fn unexpected(lsn: Lsn, reason: &'static str) -> PipelineError {
+    PipelineError::Unexpected { lsn, reason }
+}
+
+fn line(text: &[u8]) -> Record<'_> {
+    Record { topic: "", key: None, value: Some(text), headers: &[] }
+}
+
+/// Whether lines of a table are wanted. Names that are not UTF-8 match no pattern but `*`.
+fn shows(filter: &TableFilter, relation: Relation<'_>) -> bool {
+    let text = |name: &[u8]| std::str::from_utf8(name).map_or_else(|_| name.escape_ascii().to_string(), str::to_owned);
+    let schema = text(&relation.schema.unquoted());
+    filter.includes(&TableName { schema, table: text(&relation.table.unquoted()) })
+}

@@ -1,0 +1,47 @@
+//! Options and where the password comes from, together: what it takes to log in again and again.
+
+use super::connect::{ConnectOptions, Connection, Mode, connect};
+use crate::postgres::error::ClientError;
+use crate::postgres::transport::stream::Stream;
+use crate::secret_source::{SecretError, SecretSource};
+
+/// How to log in. The password is read anew for every connection.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// Everything but the password.
+    pub options: ConnectOptions,
+    /// Where the password is.
+    pub password: Option<SecretSource>,
+}
+
+/// No connection.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// The password is not where the configuration says.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The server cannot be reached or refuses.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+impl Login {
+    /// Opens a connection.
+    pub async fn connect(&self, mode: Mode) -> Result<Connection<Stream>, LoginError> {
+        self.connect_with_buffer(mode, self.options.receive_buffer).await
+    }
+
+    /// Opens a connection whose socket has a receive buffer of this size.
+    pub async fn connect_with_buffer(
+        &self,
+        mode: Mode,
+        receive_buffer: Option<u32>,
+    ) -> Result<Connection<Stream>, LoginError> {
+        let mut options = self.options.clone();
+        options.receive_buffer = receive_buffer;
+        if let Some(source) = &self.password {
+            options.password = Some(source.read()?);
+        }
+        Ok(connect(&options, mode).await?)
+    }
+}
