@@ -3,7 +3,9 @@
 pub mod data_type;
 pub mod decode;
 pub mod lsn;
+pub mod postgres;
 pub mod record;
+pub mod secret;
 pub mod table;
 pub mod time;
 pub mod sink;

@@ -1,0 +1,111 @@
+//! The keys that are refused, and the nearest known one for a key that nobody knows.
+
+use super::ConninfoError;
+
+/// Taken by [`Conninfo::set`](super::Conninfo::set).
+const SUPPORTED: [&str; 10] = [
+    "host",
+    "port",
+    "user",
+    "password",
+    "dbname",
+    "application_name",
+    "connect_timeout",
+    "options",
+    "sslmode",
+    "client_encoding",
+];
+
+const NO_TLS: &str = "TLS is not available in this build";
+
+/// Keys of libpq, and what to do instead.
+const UNSUPPORTED: [(&str, &str); 38] = [
+    ("hostaddr", "put the address into host"),
+    ("passfile", "give the password itself"),
+    ("service", "write the service's settings out"),
+    ("servicefile", "write the service's settings out"),
+    ("fallback_application_name", "set application_name"),
+    ("require_auth", "let pg_hba.conf on the server decide"),
+    ("channel_binding", NO_TLS),
+    ("keepalives", "TCP keepalives are always on"),
+    ("keepalives_idle", "TCP keepalives follow the system's settings"),
+    ("keepalives_interval", "TCP keepalives follow the system's settings"),
+    ("keepalives_count", "TCP keepalives follow the system's settings"),
+    ("tcp_user_timeout", "the system's setting holds"),
+    ("replication", "each connection asks for what it needs"),
+    ("gssencmode", "GSSAPI is not spoken here"),
+    ("gssdelegation", "GSSAPI is not spoken here"),
+    ("gsslib", "GSSAPI is not spoken here"),
+    ("krbsrvname", "GSSAPI is not spoken here"),
+    ("requirepeer", "remove it"),
+    ("target_session_attrs", "name one host"),
+    ("load_balance_hosts", "name one host"),
+    ("min_protocol_version", "protocol 3.0 is spoken"),
+    ("max_protocol_version", "protocol 3.0 is spoken"),
+    ("scram_client_key", "give the password itself"),
+    ("scram_server_key", "give the password itself"),
+    ("sslnegotiation", NO_TLS),
+    ("sslcompression", NO_TLS),
+    ("sslcert", NO_TLS),
+    ("sslkey", NO_TLS),
+    ("sslkeylogfile", NO_TLS),
+    ("sslpassword", NO_TLS),
+    ("sslcertmode", NO_TLS),
+    ("sslrootcert", NO_TLS),
+    ("sslcrl", NO_TLS),
+    ("sslcrldir", NO_TLS),
+    ("sslsni", NO_TLS),
+    ("ssl_min_protocol_version", NO_TLS),
+    ("ssl_max_protocol_version", NO_TLS),
+    ("oauth_issuer", "bearer tokens are not spoken here"),
+];
+
+/// The error for a key that is not taken.
+pub(super) fn refuse(key: &str, at: usize) -> ConninfoError {
+    if let Some(&(key, instead)) = UNSUPPORTED.iter().find(|(name, _)| *name == key) {
+        return ConninfoError::UnsupportedKey { key, instead };
+    }
+    // What does not look like a key may be a part of a password that was not quoted.
+    let plausible = key.len() <= 32 && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    if key.is_empty() || !plausible {
+        return ConninfoError::Syntax { at, problem: "expected a key of lower-case letters" };
+    }
+    ConninfoError::UnknownKey { key: key.to_owned(), nearest: nearest(key) }
+}
+
+fn nearest(key: &str) -> &'static str {
+    SUPPORTED.into_iter().min_by_key(|known| distance(key.as_bytes(), known.as_bytes())).unwrap_or("host")
+}
+
+/// Levenshtein's distance, one row at a time.
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        if let Some(first) = row.first_mut() {
+            *first = left;
+        }
+        for (cell, y) in row.iter_mut().skip(1).zip(b) {
+            let substituted = diagonal + usize::from(x != y);
+            diagonal = *cell;
+            left = substituted.min(diagonal + 1).min(left + 1);
+            *cell = left;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::distance;
+
+    #[test]
+    fn distances() {
+        for (a, b, expected) in
+            [("", "", 0), ("a", "", 1), ("", "ab", 2), ("host", "hots", 2), ("prt", "port", 1)]
+        {
+            assert_eq!(distance(a.as_bytes(), b.as_bytes()), expected, "{a} {b}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Connection strings in libpq's two forms (manual, "Connection Strings"): a URL, or `key=value` pairs.
+//!
+//! One host, one port. What this build cannot honour is an error that names the key, never ignored. No error
+//! repeats text of the string other than a key it can name or a value of a key that cannot hold a secret: a
+//! password with a stray character must not end up in a log as something else.
+
+mod keys;
+mod pairs;
+mod url;
+
+use std::time::Duration;
+
+use super::connect::ConnectOptions;
+use crate::secret::Secret;
+
+/// The host when none is given. libpq would look for a socket's folder, which differs between builds.
+const DEFAULT_HOST: &str = "localhost";
+
+/// A connection string that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConninfoError {
+    /// The text is neither a URL nor pairs.
+    #[error("the connection string is not valid at byte {at}: {problem}")]
+    Syntax {
+        /// The offset of the byte.
+        at: usize,
+        /// What is wrong there.
+        problem: &'static str,
+    },
+    /// Nobody knows this key.
+    #[error("unknown key {key} in the connection string; did you mean {nearest}?")]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// The known key most like it.
+        nearest: &'static str,
+    },
+    /// libpq knows the key, this build does not.
+    #[error("the key {key} of the connection string is not supported: {instead}")]
+    UnsupportedKey {
+        /// The key.
+        key: &'static str,
+        /// What to do instead.
+        instead: &'static str,
+    },
+    /// A value that its key does not take.
+    #[error("the value of {key} in the connection string is not valid: expected {expected}")]
+    BadValue {
+        /// The key.
+        key: &'static str,
+        /// What the key takes.
+        expected: &'static str,
+    },
+    /// TLS is asked for.
+    #[error(
+        "sslmode={0} asks for TLS, which is not available in this build: use sslmode=disable on a trusted network"
+    )]
+    TlsNotAvailable(&'static str),
+    /// No role is named.
+    #[error("the connection string names no user")]
+    NoUser,
+}
+
+/// What a connection string says; `None` where it says nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Conninfo {
+    /// Name, address, or folder of a Unix-domain socket.
+    pub host: Option<String>,
+    /// The port.
+    pub port: Option<u16>,
+    /// The role.
+    pub user: Option<String>,
+    /// The password.
+    pub password: Option<Secret>,
+    /// The database; the role's name where it is absent.
+    pub database: Option<String>,
+    /// The application's name.
+    pub application_name: Option<String>,
+    /// The time to log in; absent also for 0, which means no limit of the user's own.
+    pub connect_timeout: Option<Duration>,
+    /// Settings in the syntax of `options`.
+    pub options: Option<String>,
+}
+
+impl Conninfo {
+    /// Reads either form.
+    pub fn parse(text: &str) -> Result<Self, ConninfoError> {
+        let mut conninfo = Self::default();
+        match url::strip_scheme(text) {
+            Some(rest) => url::parse(rest, text.len() - rest.len(), &mut conninfo)?,
+            None => pairs::parse(text, &mut conninfo)?,
+        }
+        Ok(conninfo)
+    }
+
+    /// The options of a connection, with this crate's defaults for what the string leaves open.
+    pub fn into_options(self) -> Result<ConnectOptions, ConninfoError> {
+        let user = self.user.filter(|user| !user.is_empty()).ok_or(ConninfoError::NoUser)?;
+        let host = self.host.filter(|host| !host.is_empty());
+        let database = self.database.filter(|name| !name.is_empty()).unwrap_or_else(|| user.clone());
+        let mut options = ConnectOptions::new(host.as_deref().unwrap_or(DEFAULT_HOST), &user, &database);
+        options.password = self.password;
+        options.settings.user_options = self.options;
+        if let Some(port) = self.port {
+            options.port = port;
+        }
+        if let Some(name) = self.application_name {
+            options.application_name = name;
+        }
+        if let Some(timeout) = self.connect_timeout {
+            options.connect_timeout = timeout;
+        }
+        Ok(options)
+    }
+
+    /// Takes one key and its value, from either form; `at` is where the key stands.
+    fn set(&mut self, key: &str, value: String, at: usize) -> Result<(), ConninfoError> {
+        match key {
+            "host" => self.host = Some(single_host(value)?),
+            "port" => self.port = parse_port(&value)?,
+            "user" => self.user = Some(value),
+            "password" => self.password = Some(Secret::new(value)),
+            "dbname" => self.database = Some(value),
+            "application_name" => self.application_name = Some(value),
+            "connect_timeout" => self.connect_timeout = parse_timeout(&value)?,
+            "options" => self.options = Some(value),
+            "sslmode" => check_sslmode(&value)?,
+            "client_encoding" => check_encoding(&value)?,
+            key => return Err(keys::refuse(key, at)),
+        }
+        Ok(())
+    }
+}
+
+fn single_host(value: String) -> Result<String, ConninfoError> {
+    if value.contains(',') {
+        return Err(ConninfoError::BadValue { key: "host", expected: "one host: lists are not supported" });
+    }
+    Ok(value)
+}
+
+fn parse_port(value: &str) -> Result<Option<u16>, ConninfoError> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    let digits = value.bytes().all(|b| b.is_ascii_digit());
+    let port = value.parse::<u16>().ok().filter(|&port| digits && port > 0);
+    let expected = "one number from 1 to 65535";
+    port.map(Some).ok_or(ConninfoError::BadValue { key: "port", expected })
+}
+
+fn parse_timeout(value: &str) -> Result<Option<Duration>, ConninfoError> {
+    let expected = "a number of seconds up to 86400";
+    let seconds = value.trim().parse::<u64>().ok().filter(|&seconds| seconds <= 86_400);
+    match seconds {
+        Some(0) => Ok(None),
+        // libpq, too, takes 1 as 2.
+        Some(seconds) => Ok(Some(Duration::from_secs(seconds.max(2)))),
+        None => Err(ConninfoError::BadValue { key: "connect_timeout", expected }),
+    }
+}
+
+/// The weak modes are content without TLS, which is what they get.
+fn check_sslmode(value: &str) -> Result<(), ConninfoError> {
+    match value {
+        "disable" | "allow" | "prefer" => Ok(()),
+        "require" => Err(ConninfoError::TlsNotAvailable("require")),
+        "verify-ca" => Err(ConninfoError::TlsNotAvailable("verify-ca")),
+        "verify-full" => Err(ConninfoError::TlsNotAvailable("verify-full")),
+        _ => Err(ConninfoError::BadValue { key: "sslmode", expected: "disable, allow or prefer" }),
+    }
+}
+
+/// Query results are read as UTF-8, and a stream is not affected at all.
+fn check_encoding(value: &str) -> Result<(), ConninfoError> {
+    let plain = value.replace(['-', '_'], "").to_ascii_uppercase();
+    match plain.as_str() {
+        "UTF8" | "UNICODE" => Ok(()),
+        _ => Err(ConninfoError::BadValue { key: "client_encoding", expected: "UTF8" }),
+    }
+}
+
+#[cfg(test)]
+mod tests;
