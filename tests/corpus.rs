@@ -1,5 +1,7 @@
 //! The decoder against captured output of servers 10 to 18.
 
+#![cfg(test)]
+
 mod support {
     pub(crate) mod corpus;
     pub(crate) mod plain_parser;
@@ -33,10 +35,10 @@ fn every_message_is_read_as_captured_and_prints_again() {
     for case in all_cases() {
         for (n, frame) in case.frames.iter().enumerate() {
             let place = format!("{}, message {n}", case.name);
-            let decoded = decoder.decode(&frame.payload).unwrap_or_else(|error| panic!("{place}: {error}"));
-            assert_eq!(serde_json::to_value(Ast(&decoded)).expect("an ast is JSON"), frame.ast, "{place}");
+            let read = decoder.decode(&frame.payload).unwrap_or_else(|error| panic!("{place}: {error}"));
+            assert_eq!(serde_json::to_value(Ast(&read)).expect("an ast is JSON"), frame.ast, "{place}");
             printed.clear();
-            print(&decoded, &mut printed);
+            print(&read, &mut printed);
             assert!(printed == frame.payload, "{place} prints {}", printed.escape_ascii());
         }
     }
@@ -58,8 +60,8 @@ fn lines_written_by_hand_are_read() {
     let mut decoder = TestDecoding::new();
     let mut count = 0;
     for line in text.lines() {
-        let decoded = decoder.decode(line.as_bytes()).unwrap_or_else(|error| panic!("{line}: {error}"));
-        assert_eq!(serde_json::to_value(Ast(&decoded)).ok(), plain_parser::parse(line.as_bytes()), "{line}");
+        let read = decoder.decode(line.as_bytes()).unwrap_or_else(|error| panic!("{line}: {error}"));
+        assert_eq!(serde_json::to_value(Ast(&read)).ok(), plain_parser::parse(line.as_bytes()), "{line}");
         count += 1;
     }
     assert_eq!(count, 6);
@@ -86,11 +88,11 @@ fn compare(decoder: &mut TestDecoding, payload: &[u8]) -> bool {
     let plain = plain_parser::parse(payload);
     let shown = payload.escape_ascii();
     match (decoder.decode(payload), plain) {
-        (Ok(decoded), Some(plain)) => {
-            let ast: Value = serde_json::to_value(Ast(&decoded)).expect("an ast is JSON");
+        (Ok(read), Some(plain)) => {
+            let ast: Value = serde_json::to_value(Ast(&read)).expect("an ast is JSON");
             assert_eq!(ast, plain, "{shown}");
             let mut printed = Vec::new();
-            print(&decoded, &mut printed);
+            print(&read, &mut printed);
             assert!(printed == payload, "{shown} prints {}", printed.escape_ascii());
             true
         }
@@ -98,7 +100,7 @@ fn compare(decoder: &mut TestDecoding, payload: &[u8]) -> bool {
             assert!(error.offset <= payload.len() && error.shape.len() <= 40, "{shown}: {error:?}");
             false
         }
-        (Ok(decoded), None) => panic!("only the decoder reads {shown}: {decoded:?}"),
+        (Ok(read), None) => panic!("only the decoder reads {shown}: {read:?}"),
         (Err(error), Some(plain)) => panic!("only the plain parser reads {shown}: {plain} and not {error}"),
     }
 }

@@ -52,7 +52,7 @@ impl<'a> Reader<'a> {
             if self.eat(start) {
                 let gid = self.gid()?;
                 let xid = if self.eat(", txid ") { Some(self.xid()?) } else { None };
-                return Some(line(kind, [("gid", Some(gid)), ("xid", xid), ("ts", self.time()?)]));
+                return Some(line(kind, [("gid", Some(gid)), ("xid", xid), ("ts", Some(self.time()?))]));
             }
         }
         if self.eat("BEGIN") {
@@ -62,7 +62,7 @@ impl<'a> Reader<'a> {
         if self.eat("COMMIT") {
             let spaced = self.rest().first() == Some(&b' ') && self.rest().get(1) != Some(&b'(');
             let xid = if spaced && self.eat(" ") { Some(self.xid()?) } else { None };
-            return Some(line("commit", [("xid", xid), ("ts", self.time()?)]));
+            return Some(line("commit", [("xid", xid), ("ts", Some(self.time()?))]));
         }
         self.streamed()
     }
@@ -76,7 +76,7 @@ impl<'a> Reader<'a> {
         ] {
             if self.eat(start) {
                 let xid = if self.eat(" TXN ") { Some(self.xid()?) } else { None };
-                let at = if kind == "stream_commit" { self.time()? } else { None };
+                let at = if kind == "stream_commit" { Some(self.time()?) } else { None };
                 return Some(line(kind, [("xid", xid), ("ts", at)]));
             }
         }
@@ -102,7 +102,10 @@ impl<'a> Reader<'a> {
             } else {
                 None
             };
-            return Some(line("stream_prepare", [("gid", Some(gid)), ("xid", xid), ("ts", self.time()?)]));
+            return Some(line(
+                "stream_prepare",
+                [("gid", Some(gid)), ("xid", xid), ("ts", Some(self.time()?))],
+            ));
         }
         self.must("streaming message: transactional: ")?;
         if self.rest().starts_with(b"0") { self.message("stream_message") } else { self.bare_message() }
@@ -299,29 +302,35 @@ impl<'a> Reader<'a> {
         u32::try_from(xid).ok().map(Value::from)
     }
 
-    /// ` (at …)`, where it stands.
-    fn time(&mut self) -> Option<Option<Value>> {
+    /// ` (at …)`, or null where it does not stand.
+    fn time(&mut self) -> Option<Value> {
         if !self.eat(" (at ") {
-            return Some(None);
+            return Some(Value::Null);
         }
         let end = self.rest().iter().position(|byte| *byte == b')')?;
         let time = std::str::from_utf8(&self.rest()[..end]).ok()?.to_owned();
         self.at += end + 1;
         is_time(&time)?;
-        Some(Some(time.into()))
+        Some(time.into())
     }
 }
 
 fn line<const N: usize>(kind: &str, entries: [(&str, Option<Value>); N]) -> Value {
     let mut line = Map::from_iter([("k".to_owned(), Value::from(kind))]);
-    line.extend(entries.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
+    for (key, value) in entries {
+        if let Some(value) = value.filter(|value| !value.is_null()) {
+            line.insert(key.to_owned(), value);
+        }
+    }
     line.into()
 }
 
 fn text(bytes: &[u8]) -> Value {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.into(),
-        Err(_) => json!({"hex": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()}),
+        Err(_) => {
+            json!({"hex": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()})
+        }
     }
 }
 
