@@ -2,26 +2,27 @@
 
 #![forbid(unsafe_code)]
 
-pub mod data_type;
-pub mod decode;
-pub mod lsn;
-pub mod postgres;
-pub mod record;
-pub mod secret;
-pub mod table;
-pub mod time;
-pub mod sink;
-pub mod task;
-pub mod pipeline;
-pub mod progress;
+#[cfg(feature = "kafka")]
+pub mod app;
 pub mod backoff;
+#[cfg(feature = "kafka")]
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod data_type;
+pub mod decode;
 pub mod encode;
 pub mod error;
 pub mod event;
+pub mod lsn;
+pub mod pipeline;
 pub mod postgres;
+pub mod progress;
+pub mod record;
 pub mod secret;
 pub mod secret_source;
+pub mod sink;
+pub mod table;
+pub mod task;
 pub mod telemetry;
+pub mod time;

@@ -12,6 +12,7 @@
 //! [`error`] holds what can go wrong and what a person can do about it.
 
 pub mod auth;
+pub mod catalog;
 pub mod client;
 pub mod error;
 pub mod protocol;

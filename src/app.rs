@@ -1,0 +1,114 @@
+//! The supervisor: attempt, judge the error, pause, attempt again; stop when told to.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use crate::backoff::Backoff;
+use crate::error::{Disposition, Exit, Failure, chain};
+use crate::pipeline::start::Supervised;
+use crate::pipeline::stream::Ended;
+use crate::pipeline::{PipelineError, PipelineOptions, PipelineStatus};
+use crate::sink::kafka::KafkaOptions;
+
+/// The first pause between attempts.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// The longest pause between attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+/// Runs a pipeline until `stop` turns true or something fails for good.
+///
+/// Until the first stream is open, attempts end after `start_timeout`: a wrong address should not look like an
+/// outage. After that an outage of either side is waited out, however long.
+pub async fn run(
+    options: PipelineOptions,
+    kafka: KafkaOptions,
+    instance: String,
+    seed: u64,
+    stop: watch::Receiver<bool>,
+    status: &watch::Sender<PipelineStatus>,
+) -> Result<(), Failure> {
+    let start_timeout = options.start_timeout;
+    let started = Instant::now();
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE, seed);
+    let mut has_streamed = false;
+    let mut pipeline = Supervised::new(options, kafka, instance);
+    loop {
+        let attempt_started = Instant::now();
+        let outcome = interruptible(&mut pipeline, &stop, status).await;
+        let streamed = status.borrow().positions.received.is_valid() || status.borrow().bytes > 0;
+        has_streamed |= streamed;
+        if streamed && attempt_started.elapsed() > LONGEST_PAUSE {
+            backoff.reset();
+        }
+        let pause = backoff.next_pause();
+        match outcome {
+            Ok(Ended::Stopped) => return Ok(()),
+            Ok(Ended::ServerShutdown) => {
+                tracing::warn!(pause_ms = millis(pause), "the server is shutting down; connecting again");
+            }
+            Err(error) => match error.disposition() {
+                Disposition::Stop(Exit::Clean) => return Ok(()),
+                Disposition::Stop(exit) => return Err(failure(exit, &error)),
+                Disposition::Retry(exit) if !has_streamed && started.elapsed() + pause > start_timeout => {
+                    return Err(failure(exit, &error));
+                }
+                Disposition::Retry(_) => {
+                    tracing::warn!(error = line(&error), pause_ms = millis(pause), "trying again");
+                }
+            },
+        }
+        if wait(pause, &stop).await {
+            return Ok(());
+        }
+    }
+}
+
+/// One attempt. A stop that comes before the stream is open ends it at once: nothing is in flight that a stream
+/// would have to wait for.
+async fn interruptible(
+    pipeline: &mut Supervised,
+    stop: &watch::Receiver<bool>,
+    status: &watch::Sender<PipelineStatus>,
+) -> Result<Ended, PipelineError> {
+    let mut told = stop.clone();
+    let mut opened = status.subscribe();
+    let attempt = pipeline.attempt(stop, status);
+    tokio::pin!(attempt);
+    tokio::select! {
+        outcome = &mut attempt => return outcome,
+        _ = opened.wait_for(|status| status.streaming) => {}
+        _ = told.wait_for(|told| *told) => return Ok(Ended::Stopped),
+    }
+    attempt.await
+}
+
+/// Pauses; `true` when told to stop meanwhile.
+async fn wait(pause: Duration, stop: &watch::Receiver<bool>) -> bool {
+    let mut stop = stop.clone();
+    tokio::select! {
+        () = sleep(pause) => false,
+        // A closed channel means that nobody is left to say stop.
+        told = stop.wait_for(|told| *told) => told.is_ok(),
+    }
+}
+
+fn failure(exit: Exit, error: &PipelineError) -> Failure {
+    Failure::text(exit, line(error))
+}
+
+/// The error, its causes and what to do, in one line.
+pub fn line(error: &PipelineError) -> String {
+    let mut line = chain(error);
+    if let Some(hint) = error.hint() {
+        line.push_str(" (");
+        line.push_str(hint);
+        line.push(')');
+    }
+    line
+}
+
+fn millis(pause: Duration) -> u64 {
+    u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)
+}
