@@ -2,6 +2,8 @@
 
 pub mod data_type;
 pub mod decode;
+pub mod encode;
+pub mod event;
 pub mod lsn;
 pub mod record;
 pub mod table;
