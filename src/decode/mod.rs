@@ -1,11 +1,20 @@
 //! From the payload of one `XLogData` message to borrowed values. Pure: no IO, no clock.
 //!
 //! [`test_decoding`] parses the text of PostgreSQL's `test_decoding` plugin. What it gives borrows from the
-//! payload and from the decoder's reused vectors, so it lives until the next payload.
+//! payload and from the decoder's reused vectors, so it lives until the next payload. [`array`] and [`hstore`]
+//! take apart the text of values, [`timestamp`] the time of a commit.
 
+pub mod array;
+mod backslash;
+mod error;
+pub mod hstore;
 pub mod test_decoding;
+pub mod timestamp;
 
 use std::borrow::Cow;
+
+pub use backslash::Backslashed;
+pub use error::DecodeError;
 
 /// One decoded payload.
 #[derive(Debug)]
@@ -63,7 +72,7 @@ pub struct RowChange<'a> {
     /// The old tuple: of an update only where the server sent one, of a delete unless it said
     /// `(no-tuple-data)`. An empty tuple is not an absent one.
     pub old: Option<Columns<'a>>,
-    /// The new tuple; absent in a delete.
+    /// The new tuple: of an insert and an update unless the server said `(no-tuple-data)`; absent in a delete.
     pub new: Option<Columns<'a>>,
 }
 
@@ -130,7 +139,7 @@ pub enum LiteralKind {
     UnchangedToast,
     /// `true` or `false`.
     Boolean,
-    /// A bare number.
+    /// A bare number: a JSON number, or `NaN`, `Infinity`, `-Infinity`.
     Number,
     /// `B'…'`.
     Bits,
@@ -149,7 +158,7 @@ pub enum Literal<'a> {
     UnchangedToast,
     /// A boolean.
     Boolean(bool),
-    /// A number, or `NaN`, `Infinity`, `-Infinity`, as printed.
+    /// A number as printed: either a JSON number to the letter, or `NaN`, `Infinity`, `-Infinity`.
     Number(&'a [u8]),
     /// Binary digits.
     Bits(&'a [u8]),
@@ -170,11 +179,35 @@ impl<'a> Literal<'a> {
             Self::EscapedText(text) => Some(Cow::Owned(undouble(text))),
         }
     }
+
+    /// As [`text`](Self::text), but what cannot be borrowed is written to `scratch`, so that a reused one costs
+    /// no allocation.
+    pub fn text_in<'s>(self, scratch: &'s mut Vec<u8>) -> Option<&'s [u8]>
+    where
+        'a: 's,
+    {
+        let Self::EscapedText(text) = self else {
+            return match self {
+                Self::Null | Self::UnchangedToast | Self::EscapedText(_) => None,
+                Self::Boolean(true) => Some(b"true"),
+                Self::Boolean(false) => Some(b"false"),
+                Self::Number(text) | Self::Bits(text) | Self::Text(text) => Some(text),
+            };
+        };
+        scratch.clear();
+        undouble_into(text, scratch);
+        Some(scratch)
+    }
 }
 
 /// `''` to `'`.
 fn undouble(text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
+    undouble_into(text, &mut plain);
+    plain
+}
+
+fn undouble_into(text: &[u8], plain: &mut Vec<u8>) {
     let mut rest = text;
     while let Some(at) = memchr::memchr(b'\'', rest) {
         let (before, quotes) = rest.split_at(at);
@@ -183,7 +216,6 @@ fn undouble(text: &[u8]) -> Vec<u8> {
         rest = quotes.get(2..).unwrap_or_default();
     }
     plain.extend_from_slice(rest);
-    plain
 }
 
 /// The columns of one tuple, in the order printed: a view into the payload.
