@@ -15,7 +15,18 @@ const EUC_ROWS: usize = 94;
 const NONE: u16 = 0;
 
 /// `EUC_JP` sequences that PostgreSQL knows beyond the Encoding Standard: 8FF3F3 to 8FF3FE, then 8FF4A1 to 8FF4FE.
-const EUC_JP_IBM_ROWS: &str = "ⅰⅱⅲⅳⅴⅵⅶⅷⅸⅹⅠⅡⅢⅣⅤⅥⅦⅧⅨⅩ＇＂㈱№℡炻仼僴凬匇匤﨎咊坙﨏塚增寬峵嵓﨑德悅愠敎昻晥晴朗栁﨓﨔橫櫢淸淲瀨凞猪甁皂皞益礰礼神祥福竧靖精綠緖羽荢﨟薰蘒﨡蠇諸譿賴赶﨣﨤逸郞都鄕﨧﨨閒隆﨩霻靍靑飯飼館馞髙魲鶴黑";
+/// As numbers, because some of the characters do not survive Unicode's normalization.
+const EUC_JP_IBM_ROWS: [u16; 106] = [
+    0x2170, 0x2171, 0x2172, 0x2173, 0x2174, 0x2175, 0x2176, 0x2177, 0x2178, 0x2179, 0x2160, 0x2161, 0x2162,
+    0x2163, 0x2164, 0x2165, 0x2166, 0x2167, 0x2168, 0x2169, 0xFF07, 0xFF02, 0x3231, 0x2116, 0x2121, 0x70BB,
+    0x4EFC, 0x50F4, 0x51EC, 0x5307, 0x5324, 0xFA0E, 0x548A, 0x5759, 0xFA0F, 0xFA10, 0x589E, 0x5BEC, 0x5CF5,
+    0x5D53, 0xFA11, 0x5FB7, 0x6085, 0x6120, 0x654E, 0x663B, 0x6665, 0xFA12, 0xF929, 0x6801, 0xFA13, 0xFA14,
+    0x6A6B, 0x6AE2, 0x6DF8, 0x6DF2, 0x7028, 0xFA15, 0xFA16, 0x7501, 0x7682, 0x769E, 0xFA17, 0x7930, 0xFA18,
+    0xFA19, 0xFA1A, 0xFA1B, 0x7AE7, 0xFA1C, 0xFA1D, 0x7DA0, 0x7DD6, 0xFA1E, 0x8362, 0xFA1F, 0x85B0, 0xFA20,
+    0xFA21, 0x8807, 0xFA22, 0x8B7F, 0x8CF4, 0x8D76, 0xFA23, 0xFA24, 0xFA25, 0x90DE, 0xFA26, 0x9115, 0xFA27,
+    0xFA28, 0x9592, 0xF9DC, 0xFA29, 0x973B, 0x974D, 0x9751, 0xFA2A, 0xFA2B, 0xFA2C, 0x999E, 0x9AD9, 0x9B72,
+    0xFA2D, 0x9ED1,
+];
 
 /// The database's encoding cannot be transcoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,8 +95,8 @@ impl Charset {
         let (name, tables) = match name {
             "UTF8" => ("UTF8", Tables::Utf8),
             "SQL_ASCII" => ("SQL_ASCII", Tables::Utf8),
-            "EUC_CN" => ("EUC_CN", euc(encoding_rs::GBK, &[(0xA1, 0xA4, '・'), (0xA1, 0xAA, '―')])),
-            "EUC_KR" => ("EUC_KR", euc(encoding_rs::EUC_KR, &[(0xA2, 0xE8, '㉾')])),
+            "EUC_CN" => ("EUC_CN", euc(encoding_rs::GBK, &[(0xA1, 0xA4, 0x30FB), (0xA1, 0xAA, 0x2015)])),
+            "EUC_KR" => ("EUC_KR", euc(encoding_rs::EUC_KR, &[(0xA2, 0xE8, 0x327E)])),
             "EUC_JP" => ("EUC_JP", euc_jp()),
             other => single_byte(other)?,
         };
@@ -105,8 +116,7 @@ impl Charset {
             self.transcode(text, scratch)?;
             return Ok(scratch);
         }
-        str::from_utf8(text)
-            .map_err(|error| InvalidText { encoding: self.name, offset: error.valid_up_to() })
+        str::from_utf8(text).map_err(|error| InvalidText { encoding: self.name, offset: error.valid_up_to() })
     }
 
     fn transcode(&self, text: &[u8], out: &mut String) -> Result<(), InvalidText> {
@@ -193,7 +203,7 @@ fn single_byte(name: &str) -> Option<(&'static str, Tables)> {
     Some((name, Tables::SingleByte((0x80..=0xFF).map(character).collect())))
 }
 
-fn euc(encoding: &'static Encoding, exceptions: &[(u8, u8, char)]) -> Tables {
+fn euc(encoding: &'static Encoding, exceptions: &[(u8, u8, u16)]) -> Tables {
     let mut main = plane(|row, column| one_character(encoding, &[row, column]));
     for (row, column, character) in exceptions {
         put(&mut main, *row, *column, *character);
@@ -204,9 +214,11 @@ fn euc(encoding: &'static Encoding, exceptions: &[(u8, u8, char)]) -> Tables {
 fn euc_jp() -> Tables {
     let encoding = encoding_rs::EUC_JP;
     let mut supplement = plane(|row, column| one_character(encoding, &[0x8F, row, column]));
-    put(&mut supplement, 0xA2, 0xC3, '￤');
-    let sequences = (0xF3..=0xFE).map(|column| (0xF3, column)).chain((0xA1..=0xFE).map(|column| (0xF4, column)));
-    for ((row, column), character) in sequences.zip(EUC_JP_IBM_ROWS.chars()) {
+    // The fullwidth broken bar.
+    put(&mut supplement, 0xA2, 0xC3, 0xFFE4);
+    let sequences =
+        (0xF3..=0xFE).map(|column| (0xF3, column)).chain((0xA1..=0xFE).map(|column| (0xF4, column)));
+    for ((row, column), character) in sequences.zip(EUC_JP_IBM_ROWS) {
         put(&mut supplement, row, column, character);
     }
     Tables::Euc {
@@ -221,13 +233,16 @@ fn euc_bytes() -> impl Iterator<Item = u8> {
 }
 
 fn plane(character: impl Fn(u8, u8) -> u16) -> Vec<u16> {
-    euc_bytes().flat_map(|row| euc_bytes().map(move |column| (row, column))).map(|(r, c)| character(r, c)).collect()
+    euc_bytes()
+        .flat_map(|row| euc_bytes().map(move |column| (row, column)))
+        .map(|(r, c)| character(r, c))
+        .collect()
 }
 
-fn put(plane: &mut [u16], row: u8, column: u8, character: char) {
+fn put(plane: &mut [u16], row: u8, column: u8, character: u16) {
     let index = euc_column(row).zip(euc_column(column)).map(|(row, column)| row * EUC_ROWS + column);
     if let Some(cell) = index.and_then(|index| plane.get_mut(index)) {
-        *cell = u16::try_from(u32::from(character)).unwrap_or(NONE);
+        *cell = character;
     }
 }
 

@@ -13,7 +13,9 @@ const MAX_LENGTH: usize = 249;
 #[non_exhaustive]
 pub enum TemplateError {
     /// An unknown or open `{…}`.
-    #[error("unknown placeholder `{{{0}` in the topic template; there are {{prefix}}, {{schema}} and {{table}}")]
+    #[error(
+        "unknown placeholder `{{{0}` in the topic template; there are {{prefix}}, {{schema}} and {{table}}"
+    )]
     Placeholder(String),
     /// A character that a topic name cannot hold.
     #[error("`{0}` cannot stand in a topic's name; use letters, digits, `.`, `_` and `-`")]

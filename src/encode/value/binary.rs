@@ -78,7 +78,7 @@ fn nibble(digit: u8) -> Option<u8> {
 /// A `"char"`. Up to PostgreSQL 14 a byte above 127 is printed as it is and is no text in most encodings; from
 /// 15 on as a backslash and three octal digits, which is what is sent for all.
 pub(super) fn push_single_byte(text: RawText<'_>, target: &mut Target<'_>) -> Result<(), ValueError> {
-    let &[byte @ 0x80..] = text.bytes else {
+    let &[byte @ 0x80..=0xFF] = text.bytes else {
         return target.push_text(text);
     };
     let octal = [b'\\', b'0' + (byte >> 6), b'0' + (byte >> 3 & 7), b'0' + (byte & 7)];

@@ -3,8 +3,8 @@
 use std::mem;
 
 use super::{RawText, Target, ValueEncoder, ValueError};
+use crate::decode::Backslashed;
 use crate::decode::array::{ArrayToken, ArrayTokens};
-use crate::decode::backslash::Backslashed;
 use crate::decode::hstore::HstorePairs;
 use crate::encode::json::{self, Quotes};
 
@@ -42,7 +42,9 @@ fn push_tokens(
             ArrayToken::Close => target.out.push(b']'),
             ArrayToken::Null => target.out.extend_from_slice(b"null"),
             ArrayToken::Bare(text) => element.write(RawText::plain(text), target)?,
-            ArrayToken::Quoted(text) => element.write(RawText::plain(without_backslashes(text, plain)), target)?,
+            ArrayToken::Quoted(text) => {
+                element.write(RawText::plain(without_backslashes(text, plain)), target)?
+            }
         }
     }
     Ok(())
@@ -87,7 +89,8 @@ fn push_pairs(
         match value {
             None => object.extend_from_slice(b"null"),
             Some(value) => {
-                let decoded = target.charset.decode(without_backslashes(value, part), &mut target.scratch.text)?;
+                let decoded =
+                    target.charset.decode(without_backslashes(value, part), &mut target.scratch.text)?;
                 json::push_inner_string(object, decoded);
             }
         }

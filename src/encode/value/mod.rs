@@ -96,7 +96,9 @@ impl ValueEncoder {
             DataType::Array { element, delimiter } => {
                 Self::Array { element: Box::new(Self::lossless(element)), delimiter: *delimiter }
             }
-            DataType::Numeric | DataType::Date | DataType::Time | DataType::Bits | DataType::Text => Self::Text,
+            DataType::Numeric | DataType::Date | DataType::Time | DataType::Bits | DataType::Text => {
+                Self::Text
+            }
         }
     }
 

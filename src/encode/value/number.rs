@@ -81,7 +81,8 @@ fn is_json_number(text: &[u8]) -> bool {
         rest = fraction.get(count..).unwrap_or_default();
     }
     if let Some(exponent) = rest.strip_prefix(b"e") {
-        let unsigned = exponent.strip_prefix(b"+").or_else(|| exponent.strip_prefix(b"-")).unwrap_or(exponent);
+        let unsigned =
+            exponent.strip_prefix(b"+").or_else(|| exponent.strip_prefix(b"-")).unwrap_or(exponent);
         return !unsigned.is_empty() && digits(unsigned) == unsigned.len();
     }
     rest.is_empty()

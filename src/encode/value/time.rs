@@ -47,7 +47,9 @@ pub(super) fn push_timestamptz(
             let digits = instant.fraction.len().max(usize::from(precision));
             if digits > 0 {
                 target.out.push(b'.');
-                target.out.extend(instant.fraction.iter().copied().chain(std::iter::repeat(b'0')).take(digits));
+                target
+                    .out
+                    .extend(instant.fraction.iter().copied().chain(std::iter::repeat(b'0')).take(digits));
             }
             target.out.extend_from_slice(b"Z\"");
             Ok(())
@@ -74,7 +76,9 @@ impl<'a> Instant<'a> {
             return None;
         }
         let (fraction, zone) = match rest.strip_prefix(b".") {
-            Some(rest) => rest.split_at_checked(rest.iter().take_while(|byte| byte.is_ascii_digit()).count())?,
+            Some(rest) => {
+                rest.split_at_checked(rest.iter().take_while(|byte| byte.is_ascii_digit()).count())?
+            }
             None => (&b""[..], rest),
         };
         Some(Self { date, time, fraction, zone })
@@ -92,7 +96,10 @@ impl<'a> Instant<'a> {
 /// Whether `text` is `form` with any digits for its zeros.
 fn has_form(text: &[u8], form: &[u8]) -> bool {
     text.len() == form.len()
-        && text.iter().zip(form).all(|(byte, form)| if *form == b'0' { byte.is_ascii_digit() } else { byte == form })
+        && text
+            .iter()
+            .zip(form)
+            .all(|(byte, form)| if *form == b'0' { byte.is_ascii_digit() } else { byte == form })
 }
 
 /// `1 year -2 mons +3 days 04:05:06.7` to `P1Y-2M3DT4H5M6.7S`.
