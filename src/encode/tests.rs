@@ -12,6 +12,7 @@ use crate::time::UnixMicros;
 mod changes;
 mod delete;
 mod envelope;
+mod golden;
 mod property;
 
 /// A record that outlives the encoder's buffers.

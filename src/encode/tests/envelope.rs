@@ -26,7 +26,7 @@ const FULL_LINES: [&str; 9] = [
 ];
 
 /// The records of a golden file that come from the stream.
-fn golden(text: &str) -> Vec<Sent> {
+pub(super) fn golden(text: &str) -> Vec<Sent> {
     let records = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
     let text = |value: &Value| value.as_str().map(str::to_owned);
     records
