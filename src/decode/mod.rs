@@ -7,7 +7,7 @@
 pub mod array;
 pub mod ast;
 mod backslash;
-mod error;
+pub mod error;
 pub mod hstore;
 pub mod print;
 pub mod test_decoding;
