@@ -9,12 +9,21 @@ use tokio::task::JoinHandle;
 /// A task on the runtime, aborted when the handle is dropped.
 #[derive(Debug)]
 pub struct Task<T> {
-    handle: JoinHandle<T>,
+    handle: Option<JoinHandle<T>>,
+}
+
+impl<T> Task<T> {
+    /// Lets the task run for as long as the process does.
+    pub fn detach(mut self) {
+        self.handle = None;
+    }
 }
 
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
-        self.handle.abort();
+        if let Some(handle) = &self.handle {
+            handle.abort();
+        }
     }
 }
 
@@ -22,7 +31,7 @@ impl<T> Drop for Task<T> {
 pub fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> Task<T> {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that spawns tasks")]
     let handle = tokio::spawn(future);
-    Task { handle }
+    Task { handle: Some(handle) }
 }
 
 /// A blocking call could not be made, or ended without an answer.

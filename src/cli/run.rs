@@ -1,1 +1,74 @@
-//! x
+//! `pgsluice run`.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::io::IsTerminal;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::app;
+use crate::cli::FileArg;
+use crate::cli::status_line::{self, Style};
+use crate::config::{parse, resolve};
+use crate::error::{Exit, Failure};
+use crate::pipeline::PipelineStatus;
+use crate::task;
+
+/// What `run` takes.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    file: FileArg,
+    /// Go on at the slot's own position although changes before it are missing.
+    #[arg(long)]
+    accept_gap: bool,
+}
+
+/// Runs the pipeline until SIGTERM or SIGINT.
+pub async fn execute(args: RunArgs) -> Result<(), Failure> {
+    let config = parse::load(&args.file.file).map_err(|error| Failure::new(Exit::Configuration, &error))?;
+    let resolved = resolve::resolve(&config).map_err(|error| Failure::new(Exit::Configuration, &error))?;
+    let mut pipeline = resolved.pipeline;
+    pipeline.accept_gap = args.accept_gap;
+
+    let (status, watched) = watch::channel(PipelineStatus::default());
+    let style = if std::io::stderr().is_terminal() { Style::Line } else { Style::Log };
+    let reporter = task::spawn(status_line::report(pipeline.login.clone(), watched, style));
+    let stop = stop_on_signal()?;
+    let seed = random();
+    let instance = format!("{:016x}{:016x}", random(), seed);
+    let outcome = app::run(pipeline, resolved.kafka, instance, seed, stop, &status).await;
+    drop(reporter);
+    status_line::end(style);
+    if outcome.is_ok() {
+        let positions = status.borrow().positions;
+        tracing::info!(confirmed = %positions.confirmed, "stopped; everything delivered is confirmed");
+    }
+    outcome
+}
+
+/// Turns true with the first SIGTERM or SIGINT.
+pub fn stop_on_signal() -> Result<watch::Receiver<bool>, Failure> {
+    let (sender, receiver) = watch::channel(false);
+    let failed = |error: std::io::Error| Failure::new(Exit::Fatal, &error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let listener = task::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
+        }
+        sender.send_replace(true);
+        // A second signal must not be lost in silence: the default action ends the process.
+        std::future::pending::<()>().await;
+    });
+    listener.detach();
+    Ok(receiver)
+}
+
+/// Eight bytes from the system's source of randomness, by way of the hasher's keys: unique is all they must be.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}

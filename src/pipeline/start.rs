@@ -27,6 +27,7 @@ use crate::pipeline::stream::{Ended, Session};
 use crate::pipeline::transaction::XidEpoch;
 use crate::postgres::catalog::{Catalog, Persistence, RelationKind, Server, Slot, TableEntry};
 use crate::postgres::client::{Connection, Mode};
+use crate::postgres::protocol::walsender::{CreateSlot, SnapshotAction};
 use crate::postgres::transport::stream::Stream;
 use crate::progress::identity::{Gap, SlotState, resume};
 use crate::progress::topic::{Recorded, read_back};
@@ -41,7 +42,7 @@ const NEAR: Duration = Duration::from_micros(500);
 /// How long records in flight may take to settle before a new connection is made.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Options of the plugin: transaction ids and commit times.
-const PLUGIN_OPTIONS: [(&str, &str); 2] = [("include-xids", "1"), ("include-timestamp", "1")];
+pub const PLUGIN_OPTIONS: [(&str, &str); 2] = [("include-xids", "1"), ("include-timestamp", "1")];
 
 /// The progress topic of a pipeline.
 pub fn progress_topic(pipeline: &str) -> String {
@@ -247,13 +248,20 @@ pub async fn create_slot(
     name: &str,
     plugin: &str,
 ) -> Result<Lsn, PipelineError> {
-    if server.wal_level != "logical" {
-        return Err(PipelineError::WalLevel { found: server.wal_level.clone() });
-    }
+    verify_wal_level(server)?;
     tracing::info!(slot = name, "making the slot; the server waits for every transaction now running to end");
-    let created = connection.create_slot(name, plugin, false).await?;
+    let slot = CreateSlot { name, plugin, temporary: false, snapshot: SnapshotAction::Nothing };
+    let created = connection.create_slot(&slot).await?;
     tracing::info!(slot = name, position = %created.consistent_point, "slot made");
     Ok(created.consistent_point)
+}
+
+/// Whether the server decodes at all.
+pub fn verify_wal_level(server: &Server) -> Result<(), PipelineError> {
+    if server.wal_level == "logical" {
+        return Ok(());
+    }
+    Err(PipelineError::WalLevel { found: server.wal_level.clone() })
 }
 
 fn confirmed_of(slot: &Slot) -> Lsn {
