@@ -1,7 +1,7 @@
 //! From the payload of one `XLogData` message to borrowed values. Pure: no IO, no clock.
 //!
 //! [`test_decoding`] parses the text of PostgreSQL's `test_decoding` plugin. What it gives borrows from the
-//! payload and from the decoder's reused vectors, so it lives until the next payload. [`array`] and [`hstore`]
+//! payload and from the decoder's reused vectors, so it lives until the next payload. [`mod@array`] and [`hstore`]
 //! take apart the text of values, [`timestamp`] the time of a commit.
 
 pub mod array;

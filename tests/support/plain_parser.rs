@@ -281,6 +281,9 @@ impl<'a> Reader<'a> {
     fn gid(&mut self) -> Option<Value> {
         let escaped = self.eat("E");
         let mut gid = self.quoted(b'\'')?;
+        if escaped != gid.contains(&b'\\') {
+            return None;
+        }
         if escaped {
             let mut plain = Vec::new();
             let mut bytes = gid.into_iter();
@@ -357,7 +360,7 @@ fn is_number(token: &[u8]) -> bool {
 
 /// `2026-11-23 04:53:45.396841+05:45`, possibly before Christ.
 fn is_time(time: &str) -> Option<()> {
-    let time = time.strip_suffix(" BC").unwrap_or(time);
+    let (time, before_christ) = time.strip_suffix(" BC").map_or((time, false), |time| (time, true));
     let (date, clock) = time.split_once(' ')?;
     let (clock, zone) = clock.split_once(['+', '-'])?;
     let parts = |text: &str, separator: char, widths: &[std::ops::RangeInclusive<usize>]| {
@@ -373,7 +376,9 @@ fn is_time(time: &str) -> Option<()> {
     let [hour, minute, second] = parts(clock, ':', &[2..=2, 2..=2, 2..=2])?[..] else { return None };
     parts(fraction, '.', &[1..=6])?;
     let zone = parts(zone, ':', &[2..=3, 2..=2, 2..=2])?;
-    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    // The year before 1 is 1 BC, a leap year as 4 is.
+    let cycle = if before_christ { year.wrapping_sub(1) } else { year };
+    let leap = cycle.is_multiple_of(4) && (!cycle.is_multiple_of(100) || cycle.is_multiple_of(400));
     let days = match month {
         1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
         4 | 6 | 9 | 11 => 30,

@@ -63,6 +63,7 @@ fn refuses_what_the_server_never_prints() {
         ("{{}}", "an element at byte 2"),
         ("{{},{}}", "an element at byte 2"),
         ("{1,null}", "NULL in capitals at byte 3"),
+        ("{Null}", "NULL in capitals at byte 1"),
         ("{1, 2}", "an element at byte 3"),
         ("{1 ,2}", "a delimiter or `}` at byte 2"),
         ("{\"a}", "a closing double quote at byte 1"),

@@ -23,10 +23,14 @@ fn refuses_what_the_plugin_never_prints() {
         ("BEGIN 4294967296", "a transaction id of 32 bits", 6),
         ("BEGIN +1", "a transaction id of 32 bits", 6),
         ("COMMIT 1 (at yesterday)", "a commit time", 13),
-        ("COMMIT 1 (at 2026-11-22 23:02:07+00", ")", 35),
+        ("COMMIT 1 (at 2026-11-22 23:02:07+00", "`)` behind a commit time", 35),
         ("COMMIT PREPARED a", "a global transaction id in quotes", 16),
+        ("COMMIT PREPARED 'a\\b'", "a global transaction id in quotes", 16),
+        ("COMMIT PREPARED E'ab'", "a global transaction id in quotes", 16),
+        ("COMMIT PREPARED E'a\\b'", "a global transaction id in quotes", 16),
+        ("COMMIT PREPARED E'\\''\\'", "a global transaction id in quotes", 16),
         ("table ", "an identifier", 6),
-        ("table a", ".", 7),
+        ("table a", "`.` behind the schema", 7),
         ("table A.b: INSERT:", "an identifier", 6),
         ("table a.\"b: INSERT:", "a closing double quote", 19),
         ("table a.\"b\0\": INSERT:", "a name or id without NUL", 11),
@@ -104,4 +108,11 @@ fn a_tuple_has_a_most_of_columns() {
     // Old and new tuple count apart.
     let columns = " c[t]:1".repeat(1664);
     with(&format!("table a.b: UPDATE: old-key:{columns} new-tuple:{columns}"), |_| ());
+}
+
+#[test]
+fn a_truncate_has_a_most_of_tables() {
+    let line = |count| format!("table {}a.b: TRUNCATE: cascade", "a.b, ".repeat(count));
+    with(&line((1 << 20) - 1), |_| ());
+    assert_eq!(refused(&line(1 << 20)).expected, "at most 1048576 tables");
 }
