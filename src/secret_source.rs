@@ -13,7 +13,7 @@ use crate::secret::Secret;
 #[serde(untagged, expecting = "expected a string, { env = \"NAME\" } or { file = \"PATH\" }")]
 pub enum SecretSource {
     /// The secret itself.
-    Literal(String),
+    Literal(#[schemars(with = "String")] Secret),
     /// The name of an environment variable.
     Environment(FromEnvironment),
     /// The path of a file; one line break at its end does not belong to the secret.
@@ -54,7 +54,7 @@ impl SecretSource {
     /// Reads the secret.
     pub fn read(&self) -> Result<Secret, SecretError> {
         match self {
-            Self::Literal(secret) => Ok(Secret::new(secret.clone())),
+            Self::Literal(secret) => Ok(secret.clone()),
             Self::Environment(FromEnvironment { env }) => {
                 std::env::var(env).map(Secret::new).or(Err(SecretError::Environment(env.clone())))
             }
@@ -108,10 +108,11 @@ impl Serialize for SecretSource {
 #[cfg(test)]
 mod tests {
     use super::SecretSource;
+    use crate::secret::Secret;
 
     #[test]
     fn a_literal_never_shows() {
-        let source = SecretSource::Literal("hunter2".to_owned());
+        let source = SecretSource::Literal(Secret::new("hunter2".to_owned()));
         assert!(!format!("{source:?}").contains("hunter2"));
         assert!(!serde_json::to_string(&source).unwrap().contains("hunter2"));
     }

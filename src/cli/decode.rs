@@ -48,7 +48,7 @@ enum Output {
 pub fn execute(args: &DecodeArgs) -> Result<(), Failure> {
     let mut printer = Printer {
         decoder: TestDecoding::new(),
-        events: PayloadEvents::new(),
+        events: PayloadEvents::new().map_err(|error| Failure::new(Exit::Fatal, &error))?,
         output: args.output,
         out: BufWriter::new(std::io::stdout().lock()),
         number: 0,

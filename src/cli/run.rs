@@ -35,12 +35,14 @@ pub async fn execute(args: RunArgs) -> Result<(), Failure> {
 
     let (status, watched) = watch::channel(PipelineStatus::default());
     let style = if std::io::stderr().is_terminal() { Style::Line } else { Style::Log };
-    let reporter = task::spawn(status_line::report(pipeline.login.clone(), watched, style));
+    let reporter = status_line::report(pipeline.login.clone(), watched, style);
     let stop = stop_on_signal()?;
     let seed = random();
     let instance = format!("{:016x}{:016x}", random(), seed);
-    let outcome = app::run(pipeline, resolved.kafka, instance, seed, stop, &status).await;
-    drop(reporter);
+    let outcome = tokio::select! {
+        outcome = app::run(pipeline, resolved.kafka, instance, seed, stop, &status) => outcome,
+        () = reporter => Ok(()),
+    };
     status_line::end(style);
     if outcome.is_ok() {
         let positions = status.borrow().positions;

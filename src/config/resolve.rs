@@ -7,7 +7,8 @@ use crate::config::{Config, LibrdkafkaValue, Source};
 use crate::encode::EncodeOptions;
 use crate::pipeline::options::{PipelineOptions, SlotOptions};
 use crate::pipeline::table_filter::{Rule, TableFilter};
-use crate::postgres::client::{ConnectOptions, Login, conninfo};
+use crate::postgres::client::Login;
+use crate::postgres::client::conninfo::{Conninfo, ConninfoError};
 use crate::secret_source::{REDACTED, SecretSource};
 use crate::sink::kafka::outcome::is_secret;
 use crate::sink::kafka::{KafkaOptions, TopicOptions};
@@ -52,37 +53,28 @@ fn name(config: &Config) -> Result<String, ConfigError> {
     Ok(name)
 }
 
-/// How to log in.
+/// How to log in. What the keys say wins over the `dsn`.
 pub fn login(source: &Source) -> Result<Login, ConfigError> {
-    let mut options = ConnectOptions::new("localhost", "", "");
-    let mut password = None;
-    if let Some(dsn) = &source.dsn {
-        let parsed = conninfo::parse(dsn).map_err(|error| ConfigError::invalid("source.dsn", error.to_string()))?;
-        parsed.apply(&mut options);
-        password = options.password.take().map(|secret| SecretSource::Literal(secret.expose().to_owned()));
-    }
-    if let Some(server) = &source.server {
-        options.host.clone_from(server);
-    } else if source.dsn.is_none() {
-        return Err(ConfigError::invalid("source", "server or dsn is missing: where is the database?"));
-    }
-    if let Some(port) = source.port {
-        options.port = port;
-    }
-    if let Some(user) = &source.auth.user {
-        options.user.clone_from(user);
-    }
-    if options.user.is_empty() {
-        options.user = std::env::var("USER").map_err(|_| ConfigError::invalid("source.auth.user", "is missing"))?;
-    }
-    if let Some(database) = &source.database {
-        options.database.clone_from(database);
-    }
-    if options.database.is_empty() {
-        options.database.clone_from(&options.user);
-    }
-    options.connect_timeout = source.connect_timeout.0;
-    Ok(Login { options, password: source.auth.password.clone().or(password) })
+    let in_dsn = |error: ConninfoError| ConfigError::invalid("source.dsn", error.to_string());
+    let mut conninfo = match &source.dsn {
+        Some(dsn) => Conninfo::parse(dsn).map_err(in_dsn)?,
+        None if source.server.is_none() => {
+            return Err(ConfigError::invalid("source", "server or dsn is missing: where is the database?"));
+        }
+        None => Conninfo::default(),
+    };
+    let or = |key: &Option<String>, dsn: Option<String>| key.clone().or(dsn);
+    conninfo.host = or(&source.server, conninfo.host);
+    conninfo.port = source.port.or(conninfo.port);
+    conninfo.database = or(&source.database, conninfo.database);
+    conninfo.user = or(&source.auth.user, conninfo.user).or_else(|| std::env::var("USER").ok());
+    conninfo.connect_timeout = Some(source.connect_timeout.0);
+    let password = source.auth.password.clone().or(conninfo.password.take().map(SecretSource::Literal));
+    let options = conninfo.into_options().map_err(|error| match error {
+        ConninfoError::NoUser => ConfigError::invalid("source.auth.user", "is missing: which role logs in?"),
+        other => in_dsn(other),
+    })?;
+    Ok(Login { options, password })
 }
 
 fn tables(config: &Config) -> TableFilter {
@@ -143,17 +135,18 @@ pub fn shown(name: &str, value: &LibrdkafkaValue) -> serde_json::Value {
         LibrdkafkaValue::Boolean(value) => (*value).into(),
         LibrdkafkaValue::Number(value) => (*value).into(),
         LibrdkafkaValue::Text(SecretSource::Literal(_)) if is_secret(name) => REDACTED.into(),
-        LibrdkafkaValue::Text(SecretSource::Literal(text)) => text.clone().into(),
+        LibrdkafkaValue::Text(SecretSource::Literal(text)) => text.expose().into(),
         LibrdkafkaValue::Text(source) => serde_json::to_value(source).unwrap_or_default(),
     }
 }
 
-/// The configuration as it may be shown: a `dsn` can hold a password, so what stands between `:` and `@`, or
-/// behind `password=`, is not.
+/// The configuration as it may be shown. Literal secrets hide themselves; a `dsn` that holds a password does not.
 pub fn redacted(config: &Config) -> Config {
     let mut config = config.clone();
-    if let Some(dsn) = &mut config.source.dsn {
-        *dsn = conninfo::redacted(dsn);
+    if let Some(dsn) = &mut config.source.dsn
+        && Conninfo::parse(dsn).map_or(true, |conninfo| conninfo.password.is_some())
+    {
+        REDACTED.clone_into(dsn);
     }
     config
 }

@@ -13,6 +13,7 @@ mod headers;
 mod json;
 mod key;
 mod message;
+pub mod payload_events;
 pub mod plan;
 mod row;
 pub mod topic;
