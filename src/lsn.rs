@@ -1,7 +1,7 @@
 //! Log sequence numbers.
 //!
 //! An [`Lsn`] is a byte position in the write-ahead log. PostgreSQL prints it as two hexadecimal halves,
-//! `16/B374D848` (manual, "pg_lsn type").
+//! `16/B374D848` (manual, "`pg_lsn` type").
 
 use std::fmt;
 use std::str::FromStr;
