@@ -136,7 +136,8 @@ impl Context {
     /// Where the servers of this test write their logs, with the last lines of each.
     pub(crate) fn logs(&self) -> String {
         let used = self.used.borrow();
-        used.logs.iter().map(|log| format!("server log: {}\n{}", log.display(), run::tail(log))).collect()
+        let one = |log: &PathBuf| format!("server log: {}\n{}", log.display(), run::tail(log));
+        used.logs.iter().map(one).collect::<String>()
     }
 
     /// Removes what the test made on servers that others use too.

@@ -24,15 +24,15 @@ pub(crate) fn used(kind: Kind, test: &str) {
 /// Prints the table.
 pub(crate) fn print() {
     let tests = TESTS.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut table = String::from("tests run against each server:\n");
-    for kind in MAJORS.map(Kind::Postgres).into_iter().chain([Kind::Kafka]) {
+    let line = |kind: Kind| {
         let name = match kind {
             Kind::Postgres(major) => format!("PostgreSQL {major}"),
             Kind::Kafka => "Apache Kafka".to_owned(),
         };
-        let count = tests.get(&kind).map_or(0, BTreeSet::len);
-        table.push_str(&format!("  {name:<14}{count:>5}\n"));
-    }
+        format!("  {name:<14}{:>5}\n", tests.get(&kind).map_or(0, BTreeSet::len))
+    };
+    let kinds = MAJORS.map(Kind::Postgres).into_iter().chain([Kind::Kafka]);
+    let table = kinds.map(line).collect::<String>();
     // Nobody reads it when standard output is closed.
-    drop(writeln!(std::io::stdout().lock(), "{table}"));
+    drop(writeln!(std::io::stdout().lock(), "tests run against each server:\n{table}"));
 }

@@ -4,6 +4,7 @@
 #   fetch.sh                      everything: build packages, all PostgreSQL majors, Kafka
 #   fetch.sh build|pg15|kafka …   only these; says nothing when they are there
 #   fetch.sh --where              prints the folder they are kept in
+#   fetch.sh --remove             removes what it put there
 #
 # Whatever is there already is left alone, so a second run costs nothing; two runs at once wait for each other.
 # Root keeps the servers under /var/tmp, since PostgreSQL refuses root and its stand-in must be able to read them;
@@ -151,6 +152,18 @@ get_kafka() { # the broker's jars, and a formatted folder to copy from
 # ---- what was asked for -------------------------------------------------------------------------------------------
 
 if [ "${1:-}" = --where ]; then echo "$dir"; exit 0; fi
+if [ "${1:-}" = --remove ]; then
+    [ -d "$dir" ] || exit 0
+    exec 9>"$dir/.lock"
+    flock -n 9 || die "a set-up is running in $dir"
+    for run in "$dir"/run/*/lock; do
+        [ ! -e "$run" ] || flock -n "$run" true || die "servers in $dir are being used by process $(basename "$(dirname "$run")")"
+    done
+    say "removing the servers in $dir"
+    rm -rf "$dir"/pg[0-9]* "$dir"/{kafka,tmp,run,logs,run.lock,setup.log,.lock}
+    rmdir --ignore-fail-on-non-empty "$dir"
+    exit 0
+fi
 majors=$(awk '!/^#/ { print $1 }' "$here/postgresql/versions" | xargs)
 everything=false; [ $# -gt 0 ] || everything=true
 if $everything; then set -- build; for major in $majors; do set -- "$@" "pg$major"; done; set -- "$@" kafka; fi

@@ -9,13 +9,14 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use rdkafka::producer::{BaseProducer, Producer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::Result;
 
 /// How long a broker that serves may be silent.
-const SILENCE_LIMIT: Duration = Duration::from_secs(60);
+const SILENCE_LIMIT: Duration = Duration::from_mins(1);
 /// How long one try to begin with transactions may take.
 const TRANSACTIONS_LIMIT: Duration = Duration::from_secs(5);
 
@@ -64,7 +65,7 @@ pub(crate) async fn create_topic(
 pub(crate) async fn delete_topics(bootstrap: &str, prefix: &str) -> Result<()> {
     let admin: AdminClient<DefaultClientContext> = config(bootstrap).create()?;
     let metadata = admin.inner().fetch_metadata(None, SILENCE_LIMIT)?;
-    let names: Vec<&str> = metadata.topics().iter().map(|topic| topic.name()).collect();
+    let names: Vec<&str> = metadata.topics().iter().map(MetadataTopic::name).collect();
     let names: Vec<&str> = names.into_iter().filter(|name| name.starts_with(prefix)).collect();
     if !names.is_empty() {
         admin.delete_topics(&names, &AdminOptions::new().operation_timeout(Some(SILENCE_LIMIT))).await?;
@@ -126,8 +127,8 @@ fn is_passing(code: RDKafkaErrorCode) -> bool {
 
 fn partitions(consumer: &BaseConsumer, topic: &str) -> Result<BTreeSet<i32>> {
     let metadata = consumer.fetch_metadata(Some(topic), SILENCE_LIMIT)?;
-    let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
-    let partitions: BTreeSet<i32> = partitions.map(|partition| partition.id()).collect();
+    let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
+    let partitions: BTreeSet<i32> = partitions.map(MetadataPartition::id).collect();
     if partitions.is_empty() { Err(format!("there is no topic {topic}").into()) } else { Ok(partitions) }
 }
 

@@ -15,7 +15,7 @@ use super::run::{self, Account};
 use super::{Result, START_LIMIT, directory, fetch, nap, ports};
 
 /// How long a stop in good order may take.
-const STOP_LIMIT: Duration = Duration::from_secs(60);
+const STOP_LIMIT: Duration = Duration::from_mins(1);
 /// How many pairs of ports are tried when others take them first.
 const PORT_TRIES: usize = 5;
 
@@ -55,7 +55,9 @@ impl Kafka {
         let account = Account::owning(&template)?;
         let (folder, log) = run::current()?.server("kafka", account)?;
         copy(&template.join("data"), &folder.join("data"))?;
-        let overrides = overrides.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+        let overrides: Vec<String> =
+            overrides.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let overrides = overrides.join("\n");
         let state = Mutex::new(State { port: 0, process: None });
         let broker = Self { libraries: installed.join("libs"), folder, log, account, overrides, state };
         for attempt in 1.. {

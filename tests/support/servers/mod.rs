@@ -30,7 +30,7 @@ use std::time::Duration;
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// The longest a server may take to start, on a machine with much else to do.
-pub(crate) const START_LIMIT: Duration = Duration::from_secs(120);
+pub(crate) const START_LIMIT: Duration = Duration::from_mins(2);
 
 /// The set-up script of the package this was compiled in.
 const FETCH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/fetch.sh");

@@ -25,7 +25,7 @@ pub(crate) const ROLES: [&str; 4] = ["pw_user", "md5_user", "scram_user", "rejec
 pub(crate) const PASSWORD: &str = "open sesame";
 
 /// How long a shutdown in good order may take: it waits for every client.
-const STOP_LIMIT: Duration = Duration::from_secs(60);
+const STOP_LIMIT: Duration = Duration::from_mins(1);
 /// What the kernel allows for the path of a Unix socket.
 const SOCKET_PATH_LIMIT: usize = 107;
 /// How many ports are tried when others take them first.
@@ -173,7 +173,7 @@ impl Postgres {
         let children = children(process.pid())?;
         for child in &children {
             // It may have gone by itself.
-            drop(kill_process(*child, Signal::KILL));
+            kill_process(*child, Signal::KILL).ok();
         }
         process.stop(Signal::KILL, STOP_LIMIT)?;
         let start = Instant::now();
@@ -274,12 +274,15 @@ impl Postgres {
     }
 
     fn write_settings(&self, state: &State) -> Result<()> {
-        let mut text =
-            format!("port = {}\nunix_socket_directories = '{}'\n", state.port, self.socket_folder.display());
-        for (name, value) in &state.settings {
-            text.push_str(&format!("{name} = '{}'\n", value.replace('\'', "''")));
-        }
-        self.put_file("postgresql.conf", text.as_bytes())
+        let of_this_server = [
+            ("port", state.port.to_string()),
+            ("unix_socket_directories", self.socket_folder.display().to_string()),
+        ];
+        let settings =
+            state.settings.iter().map(|(name, value)| (name.as_str(), value.clone())).chain(of_this_server);
+        let lines: Vec<String> =
+            settings.map(|(name, value)| format!("{name} = '{}'", value.replace('\'', "''"))).collect();
+        self.put_file("postgresql.conf", (lines.join("\n") + "\n").as_bytes())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -168,5 +168,5 @@ pub(crate) fn tail(log: &Path) -> String {
     let text = text.utf8_chunks().map(|chunk| chunk.valid()).collect::<String>();
     let mut lines: Vec<&str> = text.lines().rev().take(8).collect();
     lines.reverse();
-    lines.iter().map(|line| format!("    {line}\n")).collect()
+    lines.iter().flat_map(|line| ["    ", line, "\n"]).collect()
 }

@@ -15,7 +15,7 @@ use postgres_protocol::message::frontend;
 use super::Result;
 
 /// How long one answer may take.
-const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+const ANSWER_LIMIT: Duration = Duration::from_mins(1);
 /// The longest message taken from a server.
 const MESSAGE_LIMIT: usize = 64 << 20;
 
@@ -67,7 +67,7 @@ impl Session {
             let (tag, mut body) = self.message()?;
             match tag {
                 b'R' => {}
-                b'E' => return Err(error_text(body).into()),
+                b'E' => return Err(error_text(&body).into()),
                 _ => continue,
             }
             match body.try_get_i32()? {
@@ -109,7 +109,7 @@ impl Session {
                 (b'Z', _) => break,
                 (b'D', body) => rows.push(row(body)?),
                 (b'E', body) => {
-                    let text = error_text(body);
+                    let text = error_text(&body);
                     // After a FATAL error there is no ReadyForQuery.
                     if text.starts_with("FATAL") {
                         return Err(text.into());
@@ -158,7 +158,7 @@ fn row(mut body: Bytes) -> Result<Vec<Option<String>>> {
 }
 
 /// `FATAL 57P03: the database system is starting up`.
-fn error_text(body: Bytes) -> String {
+fn error_text(body: &[u8]) -> String {
     let fields: Vec<(u8, String)> = body
         .split(|byte| *byte == 0)
         .filter_map(|field| field.split_first())
