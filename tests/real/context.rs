@@ -154,7 +154,8 @@ impl Context {
         Ok(())
     }
 
-    fn note(&self, kind: Kind, log: Option<&Path>) {
+    /// Notes that the test has used a server of `kind`, for those that start one by other means.
+    pub(crate) fn note(&self, kind: Kind, log: Option<&Path>) {
         tally::used(kind, &self.name);
         let mut used = self.used.borrow_mut();
         used.kinds.insert(kind);

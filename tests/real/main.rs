@@ -4,7 +4,13 @@
 //! start when the first test asks for them and stop at the end, however it comes about. Filters and options are those
 //! of any Rust test binary: `cargo test --test real -- pg15::`.
 
+#![cfg_attr(
+    not(feature = "kafka"),
+    allow(dead_code, reason = "the broker's own tests are not in such a build")
+)]
+
 mod context;
+mod left_behind;
 mod servers;
 mod shared;
 mod suite;
@@ -20,9 +26,14 @@ use libtest_mimic::Arguments;
 use crate::suite::Suite;
 
 fn main() -> ExitCode {
+    if let Err(error) = left_behind::start_only() {
+        support::tell(&format!("cannot start servers: {error}"));
+        return ExitCode::FAILURE;
+    }
     let arguments = Arguments::from_args();
     let mut suite = Suite::default();
     servers::register(&mut suite);
+    left_behind::register(&mut suite);
     let conclusion = libtest_mimic::run(&arguments, suite.into_trials());
     support::finish();
     if !arguments.list {

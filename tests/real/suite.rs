@@ -3,11 +3,15 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
 
 use crate::context::Context;
 use crate::support::Result;
+
+/// Far above what any test takes on a busy machine.
+const TEST_LIMIT: Duration = Duration::from_mins(5);
 
 /// Every test of this binary. One named `pg15::some_test` uses PostgreSQL 15 (and the broker if it likes), one named
 /// `kafka::some_test` the broker alone.
@@ -79,7 +83,9 @@ fn judge(
 
 fn run<T: AsyncFn(&Context) -> Result<()>>(test: &T, context: &Context) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(test(context))
+    // A test that hangs fails by its name, with the logs, instead of taking the whole run with it.
+    let limited = runtime.block_on(async { tokio::time::timeout(TEST_LIMIT, test(context)).await });
+    limited.unwrap_or_else(|_| Err(format!("the test has not ended in {TEST_LIMIT:?}").into()))
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {

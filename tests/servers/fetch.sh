@@ -37,7 +37,7 @@ as_server() {
 version_of() { awk -v major="$1" '$1 == major { print $2 }' "$here/postgresql/versions"; }
 stamp_of() { # what a finished server's stamp file says: its version, and the files its template was made of
     case $1 in
-    kafka) cat "$here/kafka/pom.xml" | sha256sum ;;
+    kafka) cat "$here/kafka/pom.xml" <(echo template 1) | sha256sum ;;
     pg*) { version_of "${1#pg}"; cat "$here/postgresql/template.sql" "$here/postgresql/pg_hba.conf"; } | sha256sum ;;
     esac
 }
@@ -146,8 +146,41 @@ get_kafka() { # the broker's jars, and a formatted folder to copy from
         --config "$target/format.properties" >>"$log" 2>&1 ||
         die "formatting Kafka's folder failed (its messages are in $log)"
     rm -rf "$work"
+    make_class_archive "$target"
     stamp_of kafka >"$target/stamp"
 }
+
+# Starts a broker once, so that Java can write down the classes it loaded: later ones start in 1.3 s instead of 2.1.
+make_class_archive() { # TARGET
+    local target=$1 place=$1/archive port=0 try
+    say "Kafka: preparing a quick start"
+    rm -rf "$place" && mkdir "$place" && cp -a "$target/folder/data" "$here/kafka/log4j2.properties" "$place/"
+    for try in {1..50}; do
+        port=$((15000 + RANDOM % 17000))
+        port_is_open "$port" || port_is_open $((port + 1)) || break
+    done
+    sed "s|@PORT@|$port|g; s|@CONTROLLER_PORT@|$((port + 1))|g; s|@DIRECTORY@|$place|g" \
+        "$here/kafka/server.properties" >"$place/server.properties"
+    ! $root || chown -R "$(id -u "$stand_in"):$(id -g "$stand_in")" "$place"
+    # It ends by itself should this script be killed.
+    # shellcheck disable=SC2016 # for the inner shell
+    as_server sh -c 'echo $$ >"$0/pid"; cd "$0"; exec timeout 120 "$@"' "$place" \
+        java -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData "-Djava.io.tmpdir=$place" \
+        "-XX:ArchiveClassesAtExit=$place/kafka.jsa" "-Dlog4j2.configurationFile=$place/log4j2.properties" \
+        -cp "$target/libs/*" kafka.Kafka "$place/server.properties" >>"$log" 2>&1 &
+    for try in {1..600}; do
+        ! port_is_open "$port" || break
+        kill -0 $! 2>/dev/null || break
+        sleep 0.1
+    done
+    kill "$(cat "$place/pid")" 2>/dev/null || true
+    wait $! || true
+    if [ -s "$place/kafka.jsa" ]; then mv "$place/kafka.jsa" "$target/"
+    else say "Kafka: no quick start on this machine (see $log); brokers start all the same"
+    fi
+    rm -rf "$place"
+}
+port_is_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 # ---- what was asked for -------------------------------------------------------------------------------------------
 
@@ -183,7 +216,8 @@ if [ ${#lacking[@]} -gt 0 ]; then
     exec 9>"$dir/.lock"
     flock -n 9 || { say "another set-up is running in $dir: waiting for it"; flock 9; }
     rm -rf "$dir/tmp" && mkdir -p "$dir/tmp"
-    trap 'rm -rf "$dir/tmp"' EXIT
+    # The archive's broker is the only thing started here that does not end by itself at once.
+    trap 'kill "$(cat "$dir/kafka/archive/pid" 2>/dev/null)" 2>/dev/null || true; rm -rf "$dir/tmp"' EXIT
     trap 'exit 130' INT TERM
     : >"$log"
     install_packages "${lacking[@]}"

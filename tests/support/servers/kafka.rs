@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 
 use super::postgres::copy;
 use super::process::Process;
@@ -29,7 +29,7 @@ const JAVA_OPTIONS: [&str; 5] =
 /// A running (or stopped) broker. Dropping it kills it and removes its folder.
 #[derive(Debug)]
 pub(crate) struct Kafka {
-    libraries: PathBuf,
+    installed: PathBuf,
     folder: PathBuf,
     log: PathBuf,
     account: Option<Account>,
@@ -59,7 +59,7 @@ impl Kafka {
             overrides.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let overrides = overrides.join("\n");
         let state = Mutex::new(State { port: 0, process: None });
-        let broker = Self { libraries: installed.join("libs"), folder, log, account, overrides, state };
+        let broker = Self { installed, folder, log, account, overrides, state };
         for attempt in 1.. {
             broker.write_settings()?;
             match broker.start_again() {
@@ -73,6 +73,10 @@ impl Kafka {
 
     pub(crate) fn port(&self) -> u16 {
         self.state().port
+    }
+
+    pub(crate) fn pid(&self) -> Result<Pid> {
+        Ok(self.state().process.as_ref().ok_or("it is stopped")?.pid())
     }
 
     /// `host:port`, for `bootstrap.servers`.
@@ -93,12 +97,17 @@ impl Kafka {
         let log = File::options().create(true).append(true).open(&self.log)?;
         let mut command = Command::new("java");
         command.args(JAVA_OPTIONS);
+        // Java goes on without when the archive is that of another Java.
+        let classes = self.installed.join("kafka.jsa");
+        if classes.exists() {
+            command.arg(format!("-XX:SharedArchiveFile={}", classes.display()));
+        }
         command.arg(format!("-Djava.io.tmpdir={}", self.folder.display()));
         command
             .arg(format!("-Dlog4j2.configurationFile={}", self.folder.join("log4j2.properties").display()));
         command
             .arg("-cp")
-            .arg(self.libraries.join("*"))
+            .arg(self.installed.join("libs/*"))
             .arg("kafka.Kafka")
             .arg(self.folder.join("server.properties"));
         command.current_dir(&self.folder).env("LC_ALL", "C.UTF-8");

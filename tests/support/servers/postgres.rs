@@ -105,6 +105,11 @@ impl Postgres {
         self.state().port
     }
 
+    /// The postmaster.
+    pub(crate) fn pid(&self) -> Result<Pid> {
+        Ok(self.state().process.as_ref().ok_or("it is stopped")?.pid())
+    }
+
     /// Where the superuser logs in over TCP.
     pub(crate) fn address(&self) -> Address {
         Address {

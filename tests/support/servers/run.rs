@@ -3,11 +3,12 @@
 //! A run holds a lock on `run/PID/lock` as long as its process lives. The next run removes the folders whose lock is
 //! free: those of processes that were killed. The logs of the last runs are kept, so that a failing test can name one.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::{Result, directory, tell};
 
@@ -75,18 +76,17 @@ pub(crate) fn remove() {
 impl Run {
     /// A new empty folder for one server and the path of its log. The first server `pg15` of a run is `pg15-1`.
     pub(crate) fn server(&self, name: &str, account: Option<Account>) -> Result<(PathBuf, PathBuf)> {
-        for number in 1_u32.. {
-            let folder = self.folder.join(format!("{name}-{number}"));
-            match fs::create_dir(&folder) {
-                Ok(()) => {
-                    Account::hand_over(account, &folder)?;
-                    return Ok((folder, self.logs.join(format!("{name}-{number}.log"))));
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err("too many servers in one run".into())
+        static STARTED: Mutex<BTreeMap<String, u32>> = Mutex::new(BTreeMap::new());
+        let number = {
+            let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+            let number = started.entry(name.to_owned()).or_default();
+            *number += 1;
+            *number
+        };
+        let folder = self.folder.join(format!("{name}-{number}"));
+        fs::create_dir(&folder)?;
+        Account::hand_over(account, &folder)?;
+        Ok((folder, self.logs.join(format!("{name}-{number}.log"))))
     }
 }
 
