@@ -40,7 +40,8 @@ pub(crate) fn register(suite: &mut Suite) {
     });
 }
 
-/// Does nothing unless this process is one that [`start`] has started; then it waits to be killed.
+/// Does nothing unless this process is one that [`start`] has started; then it waits to be ended, by a signal or by
+/// the end of its standard input, which comes when the process that started it is gone.
 pub(crate) fn start_only() -> Result<()> {
     let Ok(major) = std::env::var(START_ONLY) else { return Ok(()) };
     // On a thread that ends before the servers do, as a test's does.
@@ -61,8 +62,8 @@ pub(crate) fn start_only() -> Result<()> {
         second.as_raw_nonzero(),
         folder.display()
     )?;
-    nap(Duration::from_hours(1));
-    Err("nobody ended this process".into())
+    let unended = std::io::stdin().read_line(&mut String::new())?;
+    Err(format!("{unended} bytes on standard input, or its end").into())
 }
 
 struct Run {
@@ -76,7 +77,8 @@ fn start(major: u16) -> Result<Run> {
     fetch(&format!("pg{major}"))?;
     fetch("kafka")?;
     let mut command = Command::new(std::env::current_exe()?);
-    let mut process = command.env(START_ONLY, major.to_string()).stdout(Stdio::piped()).spawn()?;
+    let mut process =
+        command.env(START_ONLY, major.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let output = process.stdout.take().ok_or("no output")?;
     let mut line = String::new();
     BufReader::new(output).read_line(&mut line)?;

@@ -27,7 +27,8 @@ use crate::suite::Suite;
 
 fn main() -> ExitCode {
     if let Err(error) = left_behind::start_only() {
-        support::tell(&format!("cannot start servers: {error}"));
+        support::finish();
+        support::tell(&format!("no test was run: {error}"));
         return ExitCode::FAILURE;
     }
     let arguments = Arguments::from_args();

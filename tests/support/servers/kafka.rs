@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 
-use super::postgres::copy;
-use super::process::Process;
+use super::process::{self, Process};
 use super::run::{self, Account};
 use super::{Result, START_LIMIT, directory, fetch, nap, ports};
 
@@ -54,7 +53,7 @@ impl Kafka {
         let template = installed.join("folder");
         let account = Account::owning(&template)?;
         let (folder, log) = run::current()?.server("kafka", account)?;
-        copy(&template.join("data"), &folder.join("data"))?;
+        process::copy(&template.join("data"), &folder.join("data"), &log)?;
         let overrides: Vec<String> =
             overrides.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let overrides = overrides.join("\n");

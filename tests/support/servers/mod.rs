@@ -61,6 +61,7 @@ pub(crate) fn fetch(part: &str) -> Result<()> {
 
 /// Stops every server and removes what the run left behind, except its logs. Call it last in `main`.
 pub(crate) fn finish() {
+    process::leave_an_interrupted_end_to_its_signal();
     process::stop_everything();
     run::remove();
 }

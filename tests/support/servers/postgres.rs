@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::process::Process;
+use super::process::{self, Process};
 use super::run::{self, Account};
 use super::session::{Address, Session, quoted};
 use super::{Result, START_LIMIT, directory, fetch, nap, ports};
@@ -80,7 +80,7 @@ impl Postgres {
         let template = installed.join("cluster");
         let account = Account::owning(&template)?;
         let (folder, log) = run::current()?.server(&name, account)?;
-        copy(&template.join("data"), &folder.join("data"))?;
+        process::copy(&template.join("data"), &folder.join("data"), &log)?;
         let socket_folder = socket_folder(&folder, account)?;
         let settings =
             SETTINGS.iter().chain(extra).map(|(name, value)| (String::from(*name), String::from(*value)));
@@ -312,15 +312,6 @@ pub(crate) fn create_database(address: &Address, name: &str, encoding: &str) -> 
         "CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
     );
     Session::open(address, &address.database)?.query(&sql).map(drop)
-}
-
-/// Copies a folder with its owners and modes.
-pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
-    let output = Command::new("cp").args(["-a", "--reflink=auto"]).arg(from).arg(to).output()?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!("cannot copy {}: {}", from.display(), String::from_utf8(output.stderr)?).into())
 }
 
 /// Beside the data where the path is short enough, else in the folder for temporary files.

@@ -10,7 +10,9 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,6 +24,9 @@ use super::{Result, nap, run, tell};
 
 /// How long a server may take to go once it was told to by the signal it cannot answer with work.
 const LAST_STOP_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a copy of a cluster may take.
+const COPY_LIMIT: Duration = Duration::from_mins(2);
 
 /// A running server.
 #[derive(Debug)]
@@ -157,6 +162,26 @@ pub(crate) fn stop_everything() {
     }
 }
 
+/// Whether the run is ending, so that nothing can be started any more.
+pub(crate) fn closing() -> bool {
+    locked(&REGISTRY).closing
+}
+
+/// Copies a folder with its owners and modes, by a process that is stopped with the servers: it would go on filling
+/// the folder of a run that is over.
+pub(crate) fn copy(from: &Path, to: &Path, log: &Path) -> Result<()> {
+    let mut command = Command::new("cp");
+    command.args(["-a", "--reflink=auto"]).arg(from).arg(to).env("PATH", "/usr/bin:/bin");
+    let file = File::options().create(true).append(true).open(log)?;
+    let copying = Process::start("cp", &command, file, None, Signal::KILL)?;
+    match copying.entry.wait(COPY_LIMIT)?.then(|| copying.exited()).transpose()?.flatten() {
+        Some(status) if status.success() => Ok(()),
+        _ => {
+            Err(format!("{} could not be copied; the reason is in {}", from.display(), log.display()).into())
+        }
+    }
+}
+
 /// The same command, behind `setpriv`: it dies with us, in a process group of its own (Ctrl-C is for us alone, we
 /// stop the servers in order), under the account given.
 fn guarded(command: &Command, account: Option<Account>, last_signal: Signal) -> Result<Command> {
@@ -204,23 +229,43 @@ fn begin() -> Result<SyncSender<Order>> {
             drop(order.reply.send(order.command.spawn()));
         }
     })?;
-    std::thread::Builder::new().name("signals".to_owned()).spawn(|| {
-        if let Err(error) = end_on_signal() {
+    Ok(sender)
+}
+
+/// Has a thread wait for a signal that ends programs. A run calls this once, before it has anything to clear up.
+pub(crate) fn watch_signals() -> Result<()> {
+    let (ready, watching) = sync_channel(1);
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        if let Err(error) = end_on_signal(&ready) {
             tell(&format!("servers may be left running on Ctrl-C: {error}"));
         }
     })?;
-    Ok(sender)
+    // An error came instead, and was told, when the sender is gone.
+    watching.recv().ok();
+    Ok(())
+}
+
+/// Set while the thread of [`end_on_signal`] clears up, after which it ends the process.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Lets an interrupted process end by its signal, with that signal's exit code, and not by what became of its tests
+/// when their servers went away. Returns at once in any other.
+pub(crate) fn leave_an_interrupted_end_to_its_signal() {
+    while INTERRUPTED.load(Ordering::SeqCst) {
+        nap(Duration::from_millis(100));
+    }
 }
 
 /// Waits for a signal that ends programs, cleans up, and ends this one.
 #[expect(clippy::exit, reason = "the process was told to end; the servers are stopped by then")]
-fn end_on_signal() -> Result<()> {
+fn end_on_signal(ready: &SyncSender<()>) -> Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let number = runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hangup = signal(SignalKind::hangup())?;
+        ready.send(()).ok();
         let number = tokio::select! {
             _ = interrupt.recv() => Signal::INT,
             _ = terminate.recv() => Signal::TERM,
@@ -228,6 +273,7 @@ fn end_on_signal() -> Result<()> {
         };
         Ok::<_, io::Error>(number.as_raw())
     })?;
+    INTERRUPTED.store(true, Ordering::SeqCst);
     tell("told to stop: stopping the servers");
     stop_everything();
     run::remove();

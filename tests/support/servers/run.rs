@@ -9,9 +9,12 @@ use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
-use super::{Result, directory, tell};
+use super::{Result, directory, nap, process, tell};
 
+/// How long the folder of a run that has ended may be written to.
+const REMOVAL_LIMIT: Duration = Duration::from_secs(5);
 /// How many runs' logs are kept.
 const KEPT_LOGS: usize = 10;
 
@@ -77,6 +80,9 @@ impl Run {
     /// A new empty folder for one server and the path of its log. The first server `pg15` of a run is `pg15-1`.
     pub(crate) fn server(&self, name: &str, account: Option<Account>) -> Result<(PathBuf, PathBuf)> {
         static STARTED: Mutex<BTreeMap<String, u32>> = Mutex::new(BTreeMap::new());
+        if process::closing() {
+            return Err(format!("{name} is not started: the run is ending").into());
+        }
         let number = {
             let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
             let number = started.entry(name.to_owned()).or_default();
@@ -91,6 +97,7 @@ impl Run {
 }
 
 fn begin() -> Result<Run> {
+    process::watch_signals()?;
     let directory = directory()?;
     let (runs, logs) = (directory.join("run"), directory.join("logs"));
     fs::create_dir_all(&runs)?;
@@ -125,13 +132,20 @@ fn sweep(runs: &Path) -> Result<()> {
 }
 
 /// Removes a run's folder and the shared memory of its PostgreSQL servers that were killed.
+///
+/// Where the run was told to stop, a test may be copying a cluster into it at this moment, or a server that was told
+/// to go be writing its last file: it is tried again for a while.
 fn discard(folder: &Path) -> Result<()> {
-    for server in fs::read_dir(folder)? {
-        release_shared_memory(&server?.path().join("data"));
+    let start = Instant::now();
+    loop {
+        for server in fs::read_dir(folder)? {
+            release_shared_memory(&server?.path().join("data"));
+        }
+        match fs::remove_dir_all(folder) {
+            Err(_) if folder.exists() && start.elapsed() < REMOVAL_LIMIT => nap(Duration::from_millis(20)),
+            result => return Ok(result?),
+        }
     }
-    // A server that was told to go a moment ago may still be writing its last file.
-    fs::remove_dir_all(folder).or_else(|_| fs::remove_dir_all(folder))?;
-    Ok(())
 }
 
 /// A killed postmaster leaves the small System V segment that guards its data directory; there are only so many.
