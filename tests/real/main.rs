@@ -1,0 +1,44 @@
+//! Tests against real servers: PostgreSQL 12–18 and an Apache Kafka broker.
+//!
+//! Part of plain `cargo test`; nothing is skipped. A server that cannot be had fails the tests that need it. Servers
+//! start when the first test asks for them and stop at the end, however it comes about. Filters and options are those
+//! of any Rust test binary: `cargo test --test real -- pg15::`.
+
+#![cfg_attr(
+    not(feature = "kafka"),
+    allow(dead_code, reason = "the broker's own tests are not in such a build")
+)]
+
+mod context;
+mod left_behind;
+mod servers;
+mod shared;
+mod suite;
+mod tally;
+
+#[path = "../support/servers/mod.rs"]
+mod support;
+
+use std::process::ExitCode;
+
+use libtest_mimic::Arguments;
+
+use crate::suite::Suite;
+
+fn main() -> ExitCode {
+    if let Err(error) = left_behind::start_only() {
+        support::finish();
+        support::tell(&format!("no test was run: {error}"));
+        return ExitCode::FAILURE;
+    }
+    let arguments = Arguments::from_args();
+    let mut suite = Suite::default();
+    servers::register(&mut suite);
+    left_behind::register(&mut suite);
+    let conclusion = libtest_mimic::run(&arguments, suite.into_trials());
+    support::finish();
+    if !arguments.list {
+        tally::print();
+    }
+    conclusion.exit_code()
+}

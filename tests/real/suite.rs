@@ -1,0 +1,95 @@
+//! How a test is declared: once, for some majors of PostgreSQL or for the broker.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use libtest_mimic::{Failed, Trial};
+
+use crate::context::Context;
+use crate::support::Result;
+
+/// Far above what any test takes on a busy machine.
+const TEST_LIMIT: Duration = Duration::from_mins(5);
+
+/// Every test of this binary. One named `pg15::some_test` uses PostgreSQL 15 (and the broker if it likes), one named
+/// `kafka::some_test` the broker alone.
+#[derive(Default)]
+pub(crate) struct Suite {
+    trials: Vec<Trial>,
+}
+
+impl Suite {
+    /// Declares a test for each of `majors`, such as `support::postgres::MAJORS`. It runs on a current-thread runtime.
+    pub(crate) fn postgres<T>(&mut self, majors: impl IntoIterator<Item = u16>, name: &str, test: T)
+    where
+        T: AsyncFn(&Context) -> Result<()> + Send + Sync + 'static,
+    {
+        let test = Arc::new(test);
+        for major in majors {
+            let test = Arc::clone(&test);
+            self.add(&format!("pg{major}"), name, Some(major), move |context| run(&*test, context));
+        }
+    }
+
+    /// Declares a test that needs the broker and no PostgreSQL.
+    pub(crate) fn broker<T>(&mut self, name: &str, test: T)
+    where
+        T: AsyncFn(&Context) -> Result<()> + Send + Sync + 'static,
+    {
+        self.add("kafka", name, None, move |context| run(&test, context));
+    }
+
+    pub(crate) fn into_trials(self) -> Vec<Trial> {
+        self.trials
+    }
+
+    fn add(
+        &mut self,
+        group: &str,
+        name: &str,
+        major: Option<u16>,
+        test: impl FnOnce(&Context) -> Result<()> + Send + 'static,
+    ) {
+        let name = format!("{group}::{name}");
+        let runner = {
+            let name = name.clone();
+            move || {
+                let context = Context::new(&name, major);
+                // A panic is caught here, so that it too is told with the servers' logs.
+                let outcome = catch_unwind(AssertUnwindSafe(|| test(&context)));
+                judge(outcome.map_err(|panic| panic_text(panic.as_ref())), context)
+            }
+        };
+        self.trials.push(Trial::test(name, runner));
+    }
+}
+
+/// A test has passed when it says so, has used the servers it was declared for, and could be cleaned up after.
+fn judge(
+    outcome: std::result::Result<Result<()>, String>,
+    context: Context,
+) -> std::result::Result<(), Failed> {
+    let outcome = match outcome {
+        Ok(Ok(())) => context.check_used(),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(panic) => Err(panic),
+    };
+    let logs = context.logs();
+    let cleaned = context.clean_up().map_err(|error| format!("cleaning up after the test: {error}"));
+    outcome.and(cleaned).map_err(|message| format!("{message}\n{logs}").into())
+}
+
+fn run<T: AsyncFn(&Context) -> Result<()>>(test: &T, context: &Context) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // A test that hangs fails by its name, with the logs, instead of taking the whole run with it.
+    let limited = runtime.block_on(async { tokio::time::timeout(TEST_LIMIT, test(context)).await });
+    limited.unwrap_or_else(|_| Err(format!("the test has not ended in {TEST_LIMIT:?}").into()))
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text =
+        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("panicked: {}", text.unwrap_or("with something that is no text"))
+}

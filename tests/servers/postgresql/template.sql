@@ -1,0 +1,10 @@
+CREATE ROLE pw_group NOLOGIN;
+CREATE ROLE md5_group NOLOGIN;
+CREATE ROLE scram_group NOLOGIN;
+CREATE ROLE reject_group NOLOGIN;
+SET password_encryption = 'scram-sha-256';
+CREATE ROLE pw_user LOGIN REPLICATION PASSWORD 'open sesame' IN ROLE pw_group;
+CREATE ROLE scram_user LOGIN REPLICATION PASSWORD 'open sesame' IN ROLE scram_group;
+CREATE ROLE reject_user LOGIN REPLICATION PASSWORD 'open sesame' IN ROLE reject_group;
+SET password_encryption = 'md5';
+CREATE ROLE md5_user LOGIN REPLICATION PASSWORD 'open sesame' IN ROLE md5_group;
