@@ -1,4 +1,7 @@
 //! x
-use std::path::Path; use crate::error::Failure;
+use crate::error::Failure;
+use std::path::Path;
 /// x
-pub async fn execute(_f: &Path, _c: bool) -> Result<(), Failure> { Ok(()) }
+pub async fn execute(_f: &Path, _c: bool) -> Result<(), Failure> {
+    Ok(())
+}

@@ -37,7 +37,9 @@ pub fn execute(command: &ConfigCommand) -> Result<(), Failure> {
 pub fn write_out(text: &[u8]) -> Result<(), Failure> {
     let mut output = std::io::stdout().lock();
     match output.write_all(text).and_then(|()| output.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::new(Exit::Fatal, &error)),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(Exit::Fatal, &error))
+        }
         _ => Ok(()),
     }
 }

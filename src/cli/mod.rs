@@ -91,7 +91,7 @@ enum Command {
     /// Make, look at or drop the replication slot.
     #[command(subcommand)]
     Slot(slot::SlotCommand),
-    /// Turn test_decoding payloads on standard input into JSON on standard output.
+    /// Turn `test_decoding` payloads on standard input into JSON on standard output.
     Decode(decode::DecodeArgs),
     /// Show the configuration as it was understood, or its JSON Schema.
     #[command(subcommand)]

@@ -116,7 +116,7 @@ fn describe(slot: &Slot) -> String {
         ("wal_status", or_none(slot.wal_status.clone())),
         ("safe_wal_size", or_none(slot.safe_wal_size.map(|size| bytes(u64::try_from(size).unwrap_or(0))))),
     ];
-    rows.iter().map(|(name, value)| format!("{name:<20} {value}\n")).collect()
+    rows.iter().fold(String::new(), |text, (name, value)| text + &format!("{name:<20} {value}\n"))
 }
 
 /// An amount of bytes for people.

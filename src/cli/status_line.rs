@@ -56,7 +56,8 @@ pub async fn report(login: Login, status: watch::Receiver<PipelineStatus>, style
 }
 
 async fn current_wal_end(catalog: &mut Catalog) -> Option<Lsn> {
-    let sql = "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END";
+    let sql =
+        "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END";
     let answer = catalog.query(sql).await.ok()?;
     answer.rows.first()?.first()?.as_deref()?.parse().ok()
 }

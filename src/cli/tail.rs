@@ -49,14 +49,14 @@ const OUTPUT_BUFFER: usize = 64 << 10;
 pub async fn execute(args: TailArgs, colours: bool) -> Result<(), Failure> {
     let login = login_by_url(&args.url)?;
     let rules = args.table.into_iter().map(|include| Rule { include, exclude: Vec::new() });
-    let format = Format::Lines {
-        encoder: TerminalEncoder::new(colours),
-        filter: TableFilter::new(rules.collect()),
-    };
+    let format =
+        Format::Lines { encoder: TerminalEncoder::new(colours), filter: TableFilter::new(rules.collect()) };
     let stop = stop_on_signal()?;
     match stream(&login, format, stop).await {
         Ok(Ended::Stopped) => Ok(()),
-        Ok(Ended::ServerShutdown) => Err(Failure::text(Exit::SourceUnreachable, "the server is shutting down")),
+        Ok(Ended::ServerShutdown) => {
+            Err(Failure::text(Exit::SourceUnreachable, "the server is shutting down"))
+        }
         Err(error) => match error.disposition() {
             Disposition::Stop(Exit::Clean) => Ok(()),
             Disposition::Stop(exit) | Disposition::Retry(exit) => Err(Failure::text(exit, line(&error))),

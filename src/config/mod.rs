@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::secret_source::SecretSource;
 use crate::config::units::{Size, Span};
 use crate::encode::DeleteMode;
+use crate::secret_source::SecretSource;
 
 /// A pipeline.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -235,7 +235,10 @@ impl Default for Topics {
 
 /// A value of a librdkafka option: strings, numbers and booleans are all written as they are.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged, expecting = "expected a string, a number, a boolean, { env = \"NAME\" } or { file = \"PATH\" }")]
+#[serde(
+    untagged,
+    expecting = "expected a string, a number, a boolean, { env = \"NAME\" } or { file = \"PATH\" }"
+)]
 pub enum LibrdkafkaValue {
     /// `true` or `false`.
     Boolean(bool),

@@ -48,7 +48,10 @@ fn name(config: &Config) -> Result<String, ConfigError> {
     let name = config.name.clone().unwrap_or_else(|| config.source.replication.slot.clone());
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if name.is_empty() || name.len() > 200 || !name.chars().all(legal) {
-        return Err(ConfigError::invalid("name", "one to 200 of A-Z a-z 0-9 . _ -, since it is part of a topic's name"));
+        return Err(ConfigError::invalid(
+            "name",
+            "one to 200 of A-Z a-z 0-9 . _ -, since it is part of a topic's name",
+        ));
     }
     Ok(name)
 }
@@ -94,7 +97,9 @@ fn kafka(config: &Config) -> Result<KafkaOptions, ConfigError> {
             LibrdkafkaValue::Number(value) => value.to_string(),
             LibrdkafkaValue::Text(source) => source
                 .read()
-                .map_err(|e| ConfigError::invalid(format!("sink.kafka.librdkafka.\"{name}\""), e.to_string()))?
+                .map_err(|e| {
+                    ConfigError::invalid(format!("sink.kafka.librdkafka.\"{name}\""), e.to_string())
+                })?
                 .expose()
                 .to_owned(),
         };

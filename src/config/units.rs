@@ -24,7 +24,8 @@ fn split(text: &str) -> Option<(u64, &str)> {
 #[schemars(with = "String")]
 pub struct Span(pub Duration);
 
-const SPAN_UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1000), ("min", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+const SPAN_UNITS: [(&str, u64); 5] =
+    [("ms", 1), ("s", 1000), ("min", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 impl FromStr for Span {
     type Err = UnitError;
@@ -71,7 +72,7 @@ impl fmt::Display for Size {
 
 /// Prints with the largest unit that loses nothing.
 fn print_largest(f: &mut fmt::Formatter<'_>, value: u64, units: &[(&str, u64)], gap: &str) -> fmt::Result {
-    let exact = units.iter().rev().find(|(_, factor)| value >= *factor && value % factor == 0);
+    let exact = units.iter().rev().find(|(_, factor)| value >= *factor && value.is_multiple_of(*factor));
     match exact.or_else(|| units.first()) {
         Some((name, factor)) => write!(f, "{}{gap}{name}", value / factor),
         None => write!(f, "{value}"),
@@ -114,7 +115,9 @@ mod tests {
 
     #[test]
     fn a_bare_number_is_an_error() {
-        for text in ["5", "", "s", "5 m", "-5s", "1.5s", "64 MB", "99999999999999999999 s", "9999999999999999999 d"] {
+        for text in
+            ["5", "", "s", "5 m", "-5s", "1.5s", "64 MB", "99999999999999999999 s", "9999999999999999999 d"]
+        {
             assert!(text.parse::<Span>().is_err() && text.parse::<Size>().is_err(), "{text:?}");
         }
     }

@@ -16,8 +16,8 @@ mod message;
 pub mod payload_events;
 pub mod plan;
 mod row;
-pub mod topic;
 pub mod terminal;
+pub mod topic;
 mod value;
 
 pub use change::{DeleteMode, Outcome};

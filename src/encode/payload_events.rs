@@ -59,7 +59,7 @@ impl PayloadEvents {
             Decoded::Message(message) => {
                 let source = self.next_source();
                 let event = &mut self.event;
-                let mut emit = |record: Record<'_>| keep(event, &record);
+                let mut emit = keep_in(event);
                 let _written = self.encoder.encode_message(message, &source, UnixMicros(0), &mut emit)?;
             }
             Decoded::TwoPhase(_) | Decoded::Streamed(_) => return Err(PayloadError::NoEvent),
@@ -90,7 +90,7 @@ impl PayloadEvents {
         let source = self.next_source();
         let plan = self.encoder.plan(change, None)?;
         let event = &mut self.event;
-        let mut emit = |record: Record<'_>| keep(event, &record);
+        let mut emit = keep_in(event);
         let _written = self.encoder.encode_change(&plan, change, &source, UnixMicros(0), &mut emit)?;
         if self.event.is_empty() {
             // A delete whose key the server did not send.
@@ -109,7 +109,7 @@ impl PayloadEvents {
             }
             let plan = self.encoder.plan_relation(relation, None)?;
             let event = &mut self.event;
-            let mut emit = |record: Record<'_>| keep(event, &record);
+            let mut emit = keep_in(event);
             let _written = self.encoder.encode_truncate(&plan, &source, UnixMicros(0), &mut emit)?;
         }
         if is_list {
@@ -119,9 +119,12 @@ impl PayloadEvents {
     }
 }
 
-fn keep(event: &mut Vec<u8>, record: &Record<'_>) -> Result<(), EncodeError> {
-    event.extend_from_slice(record.value.unwrap_or_default());
-    Ok(())
+/// What takes a record's value over.
+fn keep_in(event: &mut Vec<u8>) -> impl FnMut(Record<'_>) -> Result<(), EncodeError> {
+    |record| {
+        event.extend_from_slice(record.value.unwrap_or_default());
+        Ok(())
+    }
 }
 
 fn time(commit: &Commit<'_>) -> Option<UnixMicros> {
@@ -148,7 +151,9 @@ mod tests {
         ];
         let values: Vec<serde_json::Value> = payloads
             .iter()
-            .map(|payload| serde_json::from_slice(events.event(&decoder.decode(payload).unwrap()).unwrap()).unwrap())
+            .map(|payload| {
+                serde_json::from_slice(events.event(&decoder.decode(payload).unwrap()).unwrap()).unwrap()
+            })
             .collect();
         assert_eq!(values[1]["after"]["v"], "it's");
         assert_eq!((&values[2]["op"], &values[2]["before"]["id"]), (&"u".into(), &1.into()));

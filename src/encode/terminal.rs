@@ -4,7 +4,9 @@
 
 use std::io::Write as _;
 
-use crate::decode::{ColumnValue, Columns, Literal, LogicalMessage, Operation, Relation, RowChange, Truncate};
+use crate::decode::{
+    ColumnValue, Columns, Literal, LogicalMessage, Operation, Relation, RowChange, Truncate,
+};
 use crate::event::Source;
 
 /// Escape sequences, or nothing where the output is not a terminal.

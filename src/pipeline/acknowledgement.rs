@@ -49,7 +49,8 @@ pub struct Acknowledgement {
 impl Acknowledgement {
     /// A connection that starts at `start`, the recorded position, or `0/0` for a new pipeline.
     pub fn new(start: Lsn) -> Self {
-        let positions = Positions { received: start, delivered: start, recorded: start, confirmed: Lsn::INVALID };
+        let positions =
+            Positions { received: start, delivered: start, recorded: start, confirmed: Lsn::INVALID };
         Self { positions, in_transaction: false, reply_due: false, reply_wanted: false, last_sent: None }
     }
 

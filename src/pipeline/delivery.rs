@@ -53,7 +53,17 @@ impl<S: Sink> Delivery<S> {
     /// recorded as soon as it is delivered.
     pub fn new(sink: S, reports: Reports, max_bytes: usize, progress: Option<ProgressTarget>) -> Self {
         let in_flight = InFlight::new(reports.capacity());
-        Self { sink, reports, in_flight, max_bytes, progress, progress_sent: Lsn::INVALID, delivered: Lsn::INVALID, recorded: Lsn::INVALID, produced: 0 }
+        Self {
+            sink,
+            reports,
+            in_flight,
+            max_bytes,
+            progress,
+            progress_sent: Lsn::INVALID,
+            delivered: Lsn::INVALID,
+            recorded: Lsn::INVALID,
+            produced: 0,
+        }
     }
 
     /// The sink.

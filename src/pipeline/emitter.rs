@@ -300,7 +300,9 @@ fn line(text: &[u8]) -> Record<'_> {
 
 /// Whether lines of a table are wanted. Names that are not UTF-8 match no pattern but `*`.
 fn shows(filter: &TableFilter, relation: Relation<'_>) -> bool {
-    let text = |name: &[u8]| std::str::from_utf8(name).map_or_else(|_| name.escape_ascii().to_string(), str::to_owned);
+    let text = |name: &[u8]| {
+        std::str::from_utf8(name).map_or_else(|_| name.escape_ascii().to_string(), str::to_owned)
+    };
     let schema = text(&relation.schema.unquoted());
     filter.includes(&TableName { schema, table: text(&relation.table.unquoted()) })
 }

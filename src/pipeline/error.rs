@@ -125,7 +125,9 @@ pub enum PipelineError {
     #[error(transparent)]
     TopicName(#[from] TopicNameError),
     /// Two tables would be mixed.
-    #[error("the tables {first} and {second} both map to topic {topic}; change topic in [sink.kafka], or exclude one")]
+    #[error(
+        "the tables {first} and {second} both map to topic {topic}; change topic in [sink.kafka], or exclude one"
+    )]
     TopicClash {
         /// One table.
         first: String,
@@ -279,7 +281,9 @@ fn of_client(error: &ClientError) -> Disposition {
 
 fn of_sink(error: &SinkError) -> Disposition {
     match error {
-        SinkError::Retry { .. } | SinkError::SmallerBatches { .. } => Disposition::Retry(Exit::SinkUnreachable),
+        SinkError::Retry { .. } | SinkError::SmallerBatches { .. } => {
+            Disposition::Retry(Exit::SinkUnreachable)
+        }
         SinkError::Closed => Disposition::Stop(Exit::Clean),
         _ => Disposition::Stop(Exit::Fatal),
     }

@@ -6,7 +6,7 @@
 
 use crate::decode::timestamp;
 use crate::postgres::protocol::error::ProtocolError;
-use crate::postgres::protocol::frame::{HEADER_LEN, Limits, peek};
+use crate::postgres::protocol::frame::{FrameHeader, HEADER_LEN, Limits, peek};
 use crate::time::UnixMicros;
 
 /// Bytes of one transaction that are held back while its COMMIT is looked for.
@@ -41,7 +41,7 @@ impl LookAhead {
             let header = peek(rest, limits)?;
             let Some(frame) = header.and_then(|header| rest.get(..header.total())) else {
                 // A frame that alone is larger than the window decides too.
-                let wanted = header.map_or(0, |header| header.total()).max(rest.len());
+                let wanted = header.map_or(0, FrameHeader::total).max(rest.len());
                 let too_far = self.searched.saturating_add(wanted) > LOOK_AHEAD;
                 return Ok(if too_far { self.end(Found::TooFar) } else { Found::NotYet });
             };

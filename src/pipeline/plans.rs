@@ -9,10 +9,10 @@ use std::collections::{HashMap, HashSet};
 use crate::decode::{Operation, Relation, RowChange};
 use crate::encode::charset::Charset;
 use crate::encode::{Encoder, PlanError, TablePlan};
+use crate::lsn::Lsn;
 use crate::pipeline::error::PipelineError;
 use crate::pipeline::table_filter::TableFilter;
 use crate::postgres::catalog::Catalog;
-use crate::lsn::Lsn;
 use crate::table::{ReplicaIdentity, Table, TableName};
 
 /// What is done with a table's changes.
@@ -88,7 +88,10 @@ impl Plans {
             _ => (None, false),
         };
         let table = match change {
-            Some(change) => settle_key(known, before, &self.columns_of(change).map_err(failed)?, change.op, &name),
+            Some(change) => {
+                let columns = self.columns_of(change).map_err(failed)?;
+                Some(settle_key(known, before, &columns, change.op, &name))
+            }
             None => known.or(before),
         };
         let plan = match change {
@@ -103,7 +106,10 @@ impl Plans {
     }
 
     fn name_of(&self, relation: Relation<'_>) -> Result<TableName, PlanError> {
-        Ok(TableName { schema: self.decoded(&relation.schema.unquoted())?, table: self.decoded(&relation.table.unquoted())? })
+        Ok(TableName {
+            schema: self.decoded(&relation.schema.unquoted())?,
+            table: self.decoded(&relation.table.unquoted())?,
+        })
     }
 
     fn decoded(&self, name: &[u8]) -> Result<String, PlanError> {
@@ -127,33 +133,25 @@ fn settle_key(
     columns: &[String],
     op: Operation,
     name: &TableName,
-) -> Option<Table> {
-    let mut table = match known.or_else(|| before.clone()) {
-        Some(table) => table,
-        None => unknown_table(name),
-    };
+) -> Table {
+    let mut table = known.or_else(|| before.clone()).unwrap_or_else(|| unknown_table(name));
     let fits = |key: &[String]| key.iter().all(|column| columns.contains(column));
     if columns.is_empty() || table.key.as_deref().is_some_and(fits) {
-        return Some(table);
+        return table;
     }
     let prints_only_a_key = op == Operation::Delete && table.replica_identity != ReplicaIdentity::Full;
     let earlier = before.and_then(|before| before.key).filter(|key| fits(key));
     if table.key.is_none() && earlier.is_none() && !prints_only_a_key {
-        return Some(table);
+        return table;
     }
     let key = earlier.or_else(|| prints_only_a_key.then(|| columns.to_vec()));
-    match &key {
-        Some(key) => tracing::warn!(
-            table = %name, ?key,
-            "a change from before the table was altered does not have the key it has now; the key it had is used"
-        ),
-        None => tracing::warn!(
-            table = %name,
-            "a change from before the table was altered does not have the key it has now; its records have no key"
-        ),
-    }
+    tracing::warn!(
+        table = %name, ?key,
+        "a change from before the table was altered does not have the key it has now; it gets the key it had, as far \
+         as that is known"
+    );
     table.key = key;
-    Some(table)
+    table
 }
 
 /// A table that the catalog does not know any more.
@@ -188,9 +186,14 @@ mod tests {
         }
     }
 
-    fn settled(known: Option<Table>, before: Option<Table>, columns: &[&str], op: Operation) -> Option<Vec<String>> {
+    fn settled(
+        known: Option<Table>,
+        before: Option<Table>,
+        columns: &[&str],
+        op: Operation,
+    ) -> Option<Vec<String>> {
         let columns: Vec<String> = columns.iter().map(|column| (*column).to_owned()).collect();
-        settle_key(known, before, &columns, op, &name()).unwrap().key
+        settle_key(known, before, &columns, op, &name()).key
     }
 
     #[test]

@@ -34,13 +34,14 @@ pub fn verify(slot: &Slot, wanted: &SlotOptions, database: &str) -> Result<(), P
 /// Fails when another connection streams the slot.
 pub fn verify_free(slot: &Slot) -> Result<(), PipelineError> {
     let Some(holder) = &slot.holder else { return Ok(()) };
-    let mut text = format!("process {} of the server", holder.pid);
-    if let Some(application) = &holder.application {
-        text.push_str(&format!(", application {application:?}"));
-    }
-    if let Some(address) = &holder.address {
-        text.push_str(&format!(", from {address}"));
-    }
+    let application = holder.application.as_ref().map(|name| format!(", application {name:?}"));
+    let address = holder.address.as_ref().map(|address| format!(", from {address}"));
+    let text = format!(
+        "process {} of the server{}{}",
+        holder.pid,
+        application.unwrap_or_default(),
+        address.unwrap_or_default()
+    );
     Err(PipelineError::SlotInUse { slot: slot.name.clone(), holder: text })
 }
 

@@ -17,7 +17,7 @@ use crate::pipeline::look_ahead::{Found, LookAhead};
 use crate::pipeline::options::Intervals;
 use crate::pipeline::reader::{Reader, Step};
 use crate::pipeline::status::PipelineStatus;
-use crate::pipeline::transaction::CommitTime;
+use crate::pipeline::transaction::{CommitTime, OpenTransaction};
 use crate::postgres::client::{ReplicationStream, StreamEvent};
 use crate::postgres::error::ClientError;
 use crate::postgres::protocol::replication::XLogData;
@@ -33,7 +33,7 @@ const POLL_BLOCKED: Duration = Duration::from_millis(1);
 const TICK: Duration = Duration::from_millis(250);
 /// How long the sink may take nothing before the connection is given up: a walsender whose client does not read can
 /// hold up the server's checkpoints.
-const STALL_LIMIT: Duration = Duration::from_secs(300);
+const STALL_LIMIT: Duration = Duration::from_mins(5);
 /// How long the server may take to end the stream once it has been asked to.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -112,13 +112,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink> Session<'_, C, S> {
         };
         loop {
             let now = Instant::now();
-            let step = self.reader.step(now);
+            let next_read = self.reader.step(now);
             let poll_at = now + if progress.blocked { POLL_BLOCKED } else { POLL };
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|told| *told) => break,
                 () = sleep_until(progress.next_tick) => self.tick(&mut progress)?,
-                read = read(&mut self.stream, step), if !progress.blocked => {
+                read = read(&mut self.stream, next_read), if !progress.blocked => {
                     if let Some(bytes) = read? {
                         progress.bytes += bytes as u64;
                         self.reader.read(bytes, Instant::now());
@@ -248,19 +248,25 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink> Session<'_, C, S> {
         loop {
             self.emitter.settle()?;
             // A transaction whose COMMIT is in the buffer is finished, so that its records are not sent again.
-            let unfinished = self.emitter.open.as_ref().is_some_and(|open| open.is_buffered());
+            let unfinished = self.emitter.open.as_ref().is_some_and(OpenTransaction::is_buffered);
             if unfinished {
                 self.process(&mut progress, Scope::OpenTransaction).await?;
             }
             let delivered = self.emitter.ack.positions().delivered;
-            if !unfinished && self.emitter.delivery.has_progress(delivered) && self.emitter.delivery.is_settled() {
+            if !unfinished
+                && self.emitter.delivery.has_progress(delivered)
+                && self.emitter.delivery.is_settled()
+            {
                 self.emitter.delivery.record_progress(delivered)?;
             }
             if self.emitter.ack.status_due() || Instant::now() >= progress.next_status {
                 self.send_status().await?;
                 progress.next_status = Instant::now() + self.intervals.status;
             }
-            if !unfinished && self.emitter.delivery.is_settled() && !self.emitter.delivery.has_progress(delivered) {
+            if !unfinished
+                && self.emitter.delivery.is_settled()
+                && !self.emitter.delivery.has_progress(delivered)
+            {
                 break;
             }
             if Instant::now() >= deadline {

@@ -49,7 +49,9 @@ pub enum RecordError {
         reason: String,
     },
     /// Written by a later version.
-    #[error("the progress record {key:?} has version {found}, this program knows {VERSION}: use the later pgsluice")]
+    #[error(
+        "the progress record {key:?} has version {found}, this program knows {VERSION}: use the later pgsluice"
+    )]
     Newer {
         /// The record's key.
         key: String,
@@ -70,8 +72,10 @@ impl Position {
         struct Versioned {
             version: u32,
         }
-        let malformed =
-            |error: serde_json::Error| RecordError::Malformed { key: key.to_owned(), reason: error.to_string() };
+        let malformed = |error: serde_json::Error| RecordError::Malformed {
+            key: key.to_owned(),
+            reason: error.to_string(),
+        };
         let Versioned { version } = serde_json::from_slice(value).map_err(malformed)?;
         if version > VERSION {
             return Err(RecordError::Newer { key: key.to_owned(), found: version });

@@ -24,7 +24,7 @@ const SETTINGS: [(&str, &str); 5] = [
 ];
 
 /// How long reading back may take.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Why progress cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -72,9 +72,7 @@ fn read(options: &KafkaOptions, topic: &str) -> Result<Recorded, ReadError> {
     let (_, end) =
         consumer.fetch_watermarks(topic, 0, Duration::from_secs(10)).map_err(|e| outcome::of_call(&e))?;
     let mut assignment = TopicPartitionList::new();
-    assignment
-        .add_partition_offset(topic, 0, Offset::Beginning)
-        .map_err(|error| outcome::of_call(&error))?;
+    assignment.add_partition_offset(topic, 0, Offset::Beginning).map_err(|error| outcome::of_call(&error))?;
     consumer.assign(&assignment).map_err(|error| outcome::of_call(&error))?;
 
     let mut recorded = Recorded::default();

@@ -66,7 +66,9 @@ pub enum SinkError {
         limit: usize,
     },
     /// The sink has to be made again with other settings; no fault.
-    #[error("Kafka: topic {topic} takes batches of at most {limit} bytes; starting again with smaller batches")]
+    #[error(
+        "Kafka: topic {topic} takes batches of at most {limit} bytes; starting again with smaller batches"
+    )]
     SmallerBatches {
         /// The topic.
         topic: String,

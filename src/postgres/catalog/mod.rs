@@ -79,7 +79,8 @@ impl Catalog {
     /// Every table of the database.
     pub async fn tables(&mut self) -> Result<Vec<TableEntry>, CatalogError> {
         let answer = self.query(&queries::all_tables()).await?;
-        let entries: Option<Vec<TableEntry>> = answer.rows.iter().map(|row| TableEntry::from_row(row)).collect();
+        let entries: Option<Vec<TableEntry>> =
+            answer.rows.iter().map(|row| TableEntry::from_row(row)).collect();
         entries.ok_or(CatalogError::Answer("a table's description is incomplete"))
     }
 

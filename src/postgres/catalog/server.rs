@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn time_settings() {
-        assert_eq!(duration("1min"), Some(Duration::from_secs(60)));
+        assert_eq!(duration("1min"), Some(Duration::from_mins(1)));
         assert_eq!(duration("2500ms"), Some(Duration::from_millis(2500)));
         assert_eq!(duration("0"), None);
         assert_eq!(duration("x"), None);

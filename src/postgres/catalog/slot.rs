@@ -1,4 +1,4 @@
-//! A replication slot (manual, "pg_replication_slots").
+//! A replication slot (manual, "`pg_replication_slots`").
 
 use super::{Row, flag, parsed, text};
 use crate::lsn::Lsn;

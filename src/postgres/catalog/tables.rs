@@ -63,15 +63,16 @@ impl TableEntry {
             },
             persistence: if text(row, 5)? == "u" { Persistence::Unlogged } else { Persistence::Permanent },
             primary_key_is_immediate: flag(row, 6)?,
-            primary_key: names(row, 7)?,
-            identity_index: names(row, 8)?,
+            primary_key: names(row, 7),
+            identity_index: names(row, 8),
         })
     }
 
     /// The columns that identify a row: of the replica identity's index where one is named, else of the primary
     /// key.
     pub fn key(&self) -> Option<&[String]> {
-        let index = self.identity_index.as_deref().filter(|_| self.replica_identity == ReplicaIdentity::Index);
+        let index =
+            self.identity_index.as_deref().filter(|_| self.replica_identity == ReplicaIdentity::Index);
         index.or(self.primary_key.as_deref())
     }
 
@@ -97,12 +98,9 @@ impl TableEntry {
     }
 }
 
-/// A JSON array of column names; `Some(None)` for null.
-fn names(row: &Row, index: usize) -> Option<Option<Vec<String>>> {
-    match text(row, index) {
-        None => Some(None),
-        Some(json) => serde_json::from_str(json).ok().map(Some),
-    }
+/// A JSON array of column names, as the server makes it; `None` for null.
+fn names(row: &Row, index: usize) -> Option<Vec<String>> {
+    text(row, index).and_then(|json| serde_json::from_str(json).ok())
 }
 
 /// A column of [`super::queries::columns`].

@@ -4,12 +4,12 @@
 //! output plugin wrote is handed on as bytes.
 
 pub mod connect;
-pub mod login;
 pub mod conninfo;
+pub mod login;
 pub mod query;
 pub mod replication;
 
-pub use login::{Login, LoginError};
 pub use connect::{ConnectOptions, Connection, Mode, SessionSettings, connect, connect_with};
+pub use login::{Login, LoginError};
 pub use query::ResultSet;
 pub use replication::{ReplicationStream, StreamEvent};

@@ -5,36 +5,44 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use crate::sink::SinkError;
 
 /// Sorts an error code of a delivery report or a call.
-pub fn sort(code: RDKafkaErrorCode, reason: String) -> SinkError {
+pub fn sort(code: RDKafkaErrorCode, reason: impl Into<String>) -> SinkError {
     use RDKafkaErrorCode as Code;
-    let fatal = |hint| SinkError::Fatal { reason: reason.clone(), hint };
-    let retry = |hint| SinkError::Retry { reason: reason.clone(), hint };
-    match code {
-        Code::TopicAuthorizationFailed => fatal("grant Write, Describe and Create on the topics to this principal"),
+    let reason = reason.into();
+    let fatal = |hint| (true, hint);
+    let retry = |hint| (false, hint);
+    let (is_fatal, hint) = match code {
+        Code::TopicAuthorizationFailed => {
+            fatal("grant Write, Describe and Create on the topics to this principal")
+        }
         Code::ClusterAuthorizationFailed => fatal("grant IdempotentWrite on the cluster to this principal"),
         Code::SaslAuthenticationFailed | Code::Authentication => {
             fatal("check sasl.mechanism, sasl.username and sasl.password in [sink.kafka.librdkafka]")
         }
         Code::SSL => fatal("check security.protocol and the ssl.* options in [sink.kafka.librdkafka]"),
-        Code::UnsupportedVersion | Code::UnsupportedFeature => fatal("the broker is too old; 2.1 or later is needed"),
+        Code::UnsupportedVersion | Code::UnsupportedFeature => {
+            fatal("the broker is too old; 2.1 or later is needed")
+        }
         Code::PolicyViolation => fatal("a policy of the cluster refuses it; create the topic by hand"),
         Code::InvalidReplicationFactor => {
             fatal("lower replication_factor in [sink.kafka.topics], or add brokers to the cluster")
         }
-        Code::InvalidTopic => fatal("the name is not a legal topic name; change topic or prefix in [sink.kafka]"),
+        Code::InvalidTopic => {
+            fatal("the name is not a legal topic name; change topic or prefix in [sink.kafka]")
+        }
         Code::InvalidRecord => fatal("the topic refuses the record; does it take records without a key?"),
         Code::MessageSizeTooLarge | Code::InvalidMessageSize => {
             fatal("raise max.message.bytes of the topic, or lower batch.size in [sink.kafka.librdkafka]")
         }
-        Code::UnknownTopicOrPartition | Code::UnknownTopic => {
-            retry("the topic is missing or was deleted; create it, or set create = true in [sink.kafka.topics]")
-        }
+        Code::UnknownTopicOrPartition | Code::UnknownTopic => retry(
+            "the topic is missing or was deleted; create it, or set create = true in [sink.kafka.topics]",
+        ),
         Code::NotEnoughReplicas | Code::NotEnoughReplicasAfterAppend => {
             retry("too few replicas are in sync; look at the brokers")
         }
         Code::KafkaStorageError => retry("the broker's log directory is offline; look at its disk"),
         _ => retry("is the broker reachable? see bootstrap.servers in [sink.kafka.librdkafka]"),
-    }
+    };
+    if is_fatal { SinkError::Fatal { reason, hint } } else { SinkError::Retry { reason, hint } }
 }
 
 /// Sorts the error of a call.
@@ -77,7 +85,8 @@ mod tests {
 
     #[test]
     fn what_a_person_must_mend_is_fatal() {
-        for code in [Code::TopicAuthorizationFailed, Code::SaslAuthenticationFailed, Code::InvalidReplicationFactor]
+        for code in
+            [Code::TopicAuthorizationFailed, Code::SaslAuthenticationFailed, Code::InvalidReplicationFactor]
         {
             assert!(matches!(sort(code, String::new()), SinkError::Fatal { .. }), "{code:?}");
         }

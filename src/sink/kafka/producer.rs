@@ -44,12 +44,18 @@ impl std::fmt::Debug for KafkaSink {
 
 impl KafkaSink {
     /// Checks that the brokers answer, prepares `known_topics`, and makes the producer.
-    pub async fn connect(options: KafkaOptions, known_topics: &[String], reports: Reports) -> Result<Self, SinkError> {
+    pub async fn connect(
+        options: KafkaOptions,
+        known_topics: &[String],
+        reports: Reports,
+    ) -> Result<Self, SinkError> {
         let prepared = topics::prepare(&options, known_topics.to_vec()).await?;
-        let limits: HashMap<String, usize> = prepared.into_iter().map(|t| (t.name, t.max_message_bytes)).collect();
+        let limits: HashMap<String, usize> =
+            prepared.into_iter().map(|t| (t.name, t.max_message_bytes)).collect();
         let smallest_topic = limits.values().copied().min();
         let config = options.producer(smallest_topic);
-        let batch_size = config.get("batch.size").and_then(|n| n.parse().ok()).unwrap_or(options.batch_size());
+        let batch_size =
+            config.get("batch.size").and_then(|n| n.parse().ok()).unwrap_or(options.batch_size());
         let producer =
             config.create_with_context(Delivery::new(reports)).map_err(|error| outcome::of_call(&error))?;
         let client_limit = options.message_max_bytes();
@@ -78,15 +84,16 @@ impl KafkaSink {
         }
         Err(SinkError::TooLarge { topic: record.topic.to_owned(), key: shown_key(record.key), size, limit })
     }
+}
 
-    fn failure(&self, producer: &BaseProducer<Delivery>) -> Option<SinkError> {
-        let code = *producer.context().failure.get()?;
-        let reason = match producer.client().fatal_error() {
-            Some((_, fatal)) => fatal,
-            None => code.to_string(),
-        };
-        Some(outcome::sort(code, reason))
-    }
+/// The first failed report, if there is one.
+fn failure(producer: &BaseProducer<Delivery>) -> Option<SinkError> {
+    let code = *producer.context().failure.get()?;
+    let reason = match producer.client().fatal_error() {
+        Some((_, fatal)) => fatal,
+        None => code.to_string(),
+    };
+    Some(outcome::sort(code, reason))
 }
 
 impl Sink for KafkaSink {
@@ -96,7 +103,8 @@ impl Sink for KafkaSink {
         for header in record.headers {
             headers = headers.insert(KafkaHeader { key: header.name, value: Some(header.value) });
         }
-        let mut message = BaseRecord::<[u8], [u8], usize>::with_opaque_to(record.topic, ticket.0).headers(headers);
+        let mut message =
+            BaseRecord::<[u8], [u8], usize>::with_opaque_to(record.topic, ticket.0).headers(headers);
         message.key = record.key;
         message.payload = record.value;
         match self.producer()?.send(message) {
@@ -123,7 +131,7 @@ impl Sink for KafkaSink {
                 break;
             }
         }
-        self.failure(producer).map_or(Ok(()), Err)
+        failure(producer).map_or(Ok(()), Err)
     }
 
     async fn prepare_topic(&mut self, topic: &str) -> Result<(), SinkError> {
@@ -132,7 +140,10 @@ impl Sink for KafkaSink {
         }
         for prepared in topics::prepare(&self.options, vec![topic.to_owned()]).await? {
             if prepared.max_message_bytes < self.batch_size {
-                return Err(SinkError::SmallerBatches { topic: prepared.name, limit: prepared.max_message_bytes });
+                return Err(SinkError::SmallerBatches {
+                    topic: prepared.name,
+                    limit: prepared.max_message_bytes,
+                });
             }
             self.smallest_limit = self.smallest_limit.min(prepared.max_message_bytes);
             self.limits.insert(prepared.name, prepared.max_message_bytes);

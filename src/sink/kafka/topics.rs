@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::ClientContext;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::sink::SinkError;
 use crate::sink::kafka::options::KafkaOptions;
@@ -151,16 +151,16 @@ async fn create_all(admin: &AdminClient<Quiet>, wanted: &[NewTopic<'_>]) -> Resu
     Ok(())
 }
 
-async fn limits(
-    admin: &AdminClient<Quiet>,
-    names: Vec<String>,
-) -> Result<Vec<PreparedTopic>, SinkError> {
+async fn limits(admin: &AdminClient<Quiet>, names: Vec<String>) -> Result<Vec<PreparedTopic>, SinkError> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let specifiers: Vec<ResourceSpecifier<'_>> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
-    let described =
-        admin.describe_configs(&specifiers, &admin_options()).await.map_err(|error| outcome::of_call(&error))?;
+    let specifiers: Vec<ResourceSpecifier<'_>> =
+        names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+    let described = admin
+        .describe_configs(&specifiers, &admin_options())
+        .await
+        .map_err(|error| outcome::of_call(&error))?;
     let limit_of = |result: &Result<rdkafka::admin::ConfigResource, RDKafkaErrorCode>| {
         let resource = result.as_ref().ok()?;
         resource.get("max.message.bytes")?.value.as_ref()?.parse().ok()
