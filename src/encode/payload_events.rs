@@ -58,9 +58,12 @@ impl PayloadEvents {
             Decoded::Truncate(truncate) => self.truncate(truncate)?,
             Decoded::Message(message) => {
                 let source = self.next_source();
-                let event = &mut self.event;
-                let mut emit = keep_in(event);
-                let _written = self.encoder.encode_message(message, &source, UnixMicros(0), &mut emit)?;
+                let _written = self.encoder.encode_message(
+                    message,
+                    &source,
+                    UnixMicros(0),
+                    &mut keep_in(&mut self.event),
+                )?;
             }
             Decoded::TwoPhase(_) | Decoded::Streamed(_) => return Err(PayloadError::NoEvent),
         }
@@ -89,9 +92,13 @@ impl PayloadEvents {
     fn change(&mut self, change: &RowChange<'_>) -> Result<(), PayloadError> {
         let source = self.next_source();
         let plan = self.encoder.plan(change, None)?;
-        let event = &mut self.event;
-        let mut emit = keep_in(event);
-        let _written = self.encoder.encode_change(&plan, change, &source, UnixMicros(0), &mut emit)?;
+        let _written = self.encoder.encode_change(
+            &plan,
+            change,
+            &source,
+            UnixMicros(0),
+            &mut keep_in(&mut self.event),
+        )?;
         if self.event.is_empty() {
             // A delete whose key the server did not send.
             self.event.extend_from_slice(b"{\"before\":null,\"after\":null,\"op\":\"d\"}");
@@ -108,9 +115,8 @@ impl PayloadEvents {
                 self.event.push(if index == 0 { b'[' } else { b',' });
             }
             let plan = self.encoder.plan_relation(relation, None)?;
-            let event = &mut self.event;
-            let mut emit = keep_in(event);
-            let _written = self.encoder.encode_truncate(&plan, &source, UnixMicros(0), &mut emit)?;
+            let _written =
+                self.encoder.encode_truncate(&plan, &source, UnixMicros(0), &mut keep_in(&mut self.event))?;
         }
         if is_list {
             self.event.push(b']');
