@@ -182,6 +182,12 @@ impl Supervised {
             slot: wanted.name.clone(),
             plugin: wanted.plugin.to_owned(),
         };
+        let branched_at = match recorded {
+            Some(recorded) if recorded.source.timeline != system.timeline => {
+                connection.timeline_end(system.timeline, recorded.source.timeline).await?
+            }
+            _ => None,
+        };
         let (confirmed, just_created) = match catalog.slot(&wanted.name, server.version).await? {
             Some(found) => {
                 slot::verify(&found, wanted, &server.database)?;
@@ -190,7 +196,8 @@ impl Supervised {
             }
             None => (self.make_slot(server, connection, recorded).await?, true),
         };
-        Ok(SlotState { source, confirmed, wal_end: system.flush_lsn.max(confirmed), just_created })
+        let wal_end = system.flush_lsn.max(confirmed);
+        Ok(SlotState { source, confirmed, wal_end, branched_at, just_created })
     }
 
     async fn make_slot(
