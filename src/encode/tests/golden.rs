@@ -168,8 +168,7 @@ fn compare(scenario: &str, mode: &str) -> usize {
                 let ours = &after[name];
                 assert!(
                     same(&column.data_type, ours, &expected),
-                    "{scenario}.{name}: {ours} for {expected} of key {:?}",
-                    expected_after
+                    "{scenario}.{name}: {ours} for {expected} of {expected_after}"
                 );
                 compared += 1;
             }
