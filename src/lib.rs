@@ -1,5 +1,7 @@
 //! pgsluice streams committed changes out of PostgreSQL into Kafka.
 
+#![forbid(unsafe_code)]
+
 pub mod data_type;
 pub mod decode;
 pub mod encode;

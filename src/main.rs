@@ -1,3 +1,5 @@
 //! The `pgsluice` command.
 
+#![forbid(unsafe_code)]
+
 fn main() {}

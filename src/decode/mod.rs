@@ -1,13 +1,15 @@
 //! From the payload of one `XLogData` message to borrowed values. Pure: no IO, no clock.
 //!
 //! [`test_decoding`] parses the text of PostgreSQL's `test_decoding` plugin. What it gives borrows from the
-//! payload and from the decoder's reused vectors, so it lives until the next payload. [`array`] and [`hstore`]
+//! payload and from the decoder's reused vectors, so it lives until the next payload. [`mod@array`] and [`hstore`]
 //! take apart the text of values, [`timestamp`] the time of a commit.
 
 pub mod array;
+pub mod ast;
 mod backslash;
 mod error;
 pub mod hstore;
+pub mod print;
 pub mod test_decoding;
 pub mod timestamp;
 
@@ -97,19 +99,7 @@ impl<'a> Ident<'a> {
         let Some(inner) = self.0.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) else {
             return Cow::Borrowed(self.0);
         };
-        if memchr::memchr(b'"', inner).is_none() {
-            return Cow::Borrowed(inner);
-        }
-        let mut name = Vec::with_capacity(inner.len());
-        let mut rest = inner;
-        while let Some(at) = memchr::memchr(b'"', rest) {
-            let (before, quotes) = rest.split_at(at);
-            name.extend_from_slice(before);
-            name.push(b'"');
-            rest = quotes.get(2..).unwrap_or_default();
-        }
-        name.extend_from_slice(rest);
-        Cow::Owned(name)
+        undouble(inner, b'"')
     }
 }
 
@@ -176,7 +166,7 @@ impl<'a> Literal<'a> {
             Self::Boolean(true) => Some(Cow::Borrowed(b"true")),
             Self::Boolean(false) => Some(Cow::Borrowed(b"false")),
             Self::Number(text) | Self::Bits(text) | Self::Text(text) => Some(Cow::Borrowed(text)),
-            Self::EscapedText(text) => Some(Cow::Owned(undouble(text))),
+            Self::EscapedText(text) => Some(undouble(text, b'\'')),
         }
     }
 
@@ -195,24 +185,27 @@ impl<'a> Literal<'a> {
             };
         };
         scratch.clear();
-        undouble_into(text, scratch);
+        undouble_into(text, b'\'', scratch);
         Some(scratch)
     }
 }
 
-/// `''` to `'`.
-fn undouble(text: &[u8]) -> Vec<u8> {
+/// Every two `quote`s to one.
+fn undouble(text: &[u8], quote: u8) -> Cow<'_, [u8]> {
+    if memchr::memchr(quote, text).is_none() {
+        return Cow::Borrowed(text);
+    }
     let mut plain = Vec::with_capacity(text.len());
-    undouble_into(text, &mut plain);
-    plain
+    undouble_into(text, quote, &mut plain);
+    Cow::Owned(plain)
 }
 
-fn undouble_into(text: &[u8], plain: &mut Vec<u8>) {
+fn undouble_into(text: &[u8], quote: u8, plain: &mut Vec<u8>) {
     let mut rest = text;
-    while let Some(at) = memchr::memchr(b'\'', rest) {
+    while let Some(at) = memchr::memchr(quote, rest) {
         let (before, quotes) = rest.split_at(at);
         plain.extend_from_slice(before);
-        plain.push(b'\'');
+        plain.push(quote);
         rest = quotes.get(2..).unwrap_or_default();
     }
     plain.extend_from_slice(rest);

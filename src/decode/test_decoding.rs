@@ -5,7 +5,8 @@
 //! are taken only as the plugin prints them, without leading zeros or signs, so that whatever is accepted can be
 //! printed again byte for byte.
 //!
-//! The text has one true ambiguity, in logical messages; see [`message`].
+//! The text has one true ambiguity, in logical messages: of several possible readings the one with the
+//! shortest prefix is taken, and how many there were is reported.
 
 mod columns;
 mod expected;
@@ -22,6 +23,9 @@ use super::{
     ColumnSpan, Columns, DecodeError, Decoded, Operation, Relation, RelationSpan, RowChange, Truncate,
 };
 use expected::{Expected, end, expect, literal};
+
+/// The most tables one TRUNCATE may name: more than a server can lock at once.
+const MOST_TABLES: usize = 1 << 20;
 
 /// The result of one parser: what follows, and what was read.
 type Parsed<'a, T> = IResult<&'a [u8], T, Expected>;
@@ -147,6 +151,9 @@ impl TestDecoding {
     ) -> Parsed<'a, Line<'a>> {
         let (mut relation, mut rest) = (first, input);
         loop {
+            if self.relations.len() >= MOST_TABLES {
+                return Expected::error("at most 1048576 tables", rest);
+            }
             self.relations.push(relation_span(payload, relation, rest));
             let Some(next) = rest.strip_prefix(b", ") else { break };
             (rest, relation) = words::relation(next)?;

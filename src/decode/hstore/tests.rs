@@ -1,3 +1,5 @@
+use proptest::prelude::{prop_assert_eq, proptest};
+
 use super::HstorePairs;
 
 fn read(text: &str) -> Result<Vec<(String, Option<String>)>, String> {
@@ -51,4 +53,21 @@ fn ends_after_an_error() {
     assert!(pairs.next().unwrap().is_ok());
     assert!(pairs.next().unwrap().is_err());
     assert!(pairs.next().is_none());
+}
+
+proptest! {
+    #[test]
+    fn pairs_are_read_as_they_were_printed(
+        pairs in proptest::collection::vec(("[a\"\\\\,=> ]{0,5}", proptest::option::of("[NULa\"\\\\,=>é]{0,5}")), 0..5),
+    ) {
+        let quoted = |text: &str| format!("\"{}\"", text.replace('\\', r"\\").replace('"', r#"\""#));
+        let printed: Vec<String> = pairs
+            .iter()
+            .map(|(key, value)| {
+                let value = value.as_deref().map_or("NULL".to_owned(), quoted);
+                format!("{}=>{value}", quoted(key))
+            })
+            .collect();
+        prop_assert_eq!(read(&printed.join(", ")), Ok(pairs));
+    }
 }

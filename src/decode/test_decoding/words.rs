@@ -1,8 +1,8 @@
 //! The words of the grammar: identifiers, table names, transaction ids, times, global transaction ids.
 
 use nom::Parser;
-use nom::combinator::{cut, opt, recognize};
-use nom::sequence::{preceded, terminated};
+use nom::combinator::{cut, opt, recognize, verify};
+use nom::sequence::{pair, preceded, terminated};
 
 use super::Parsed;
 use super::expected::{Expected, expect, literal};
@@ -62,7 +62,9 @@ fn quoted_by<'a>(
 #[inline]
 pub(super) fn relation(input: &[u8]) -> Parsed<'_, Relation<'_>> {
     let (rest, schema) = ident(input)?;
-    let (rest, _) = literal(".")(rest)?;
+    let Some(rest) = rest.strip_prefix(b".") else {
+        return Expected::error("`.` behind the schema", rest);
+    };
     let (rest, table) = ident(rest)?;
     let text = input.get(..input.len() - rest.len()).unwrap_or_default();
     Ok((rest, Relation { text, schema: Ident(schema), table: Ident(table) }))
@@ -78,7 +80,8 @@ pub(super) fn xid(input: &[u8]) -> Parsed<'_, u32> {
 
 /// ` (at …)`, where it stands.
 pub(super) fn at(input: &[u8]) -> Parsed<'_, Option<&[u8]>> {
-    opt(preceded(literal(" (at "), cut(terminated(time, literal(")"))))).parse(input)
+    opt(preceded(literal(" (at "), cut(terminated(time, expect("`)` behind a commit time", literal(")"))))))
+        .parse(input)
 }
 
 fn time(input: &[u8]) -> Parsed<'_, &[u8]> {
@@ -90,9 +93,16 @@ fn time(input: &[u8]) -> Parsed<'_, &[u8]> {
     }
 }
 
-/// A global transaction id, `'…'`, or `E'…'` where it holds a backslash. The quotes are part of what is read.
+/// A global transaction id, `'…'`, or `E'…'` with `\` doubled where it holds one. The quotes are part of what is
+/// read.
 pub(super) fn gid(input: &[u8]) -> Parsed<'_, &[u8]> {
-    expect("a global transaction id in quotes", recognize(preceded(opt(literal("E")), string))).parse(input)
+    let text = verify(pair(opt(literal("E")), string), |(escaped, text): &(Option<_>, &[u8])| {
+        memchr::memchr(b'\\', text).is_some() == escaped.is_some()
+            && text
+                .chunk_by(|a, b| (*a == b'\\') == (*b == b'\\'))
+                .all(|run| !run.starts_with(b"\\") || run.len() % 2 == 0)
+    });
+    expect("a global transaction id in quotes", recognize(text)).parse(input)
 }
 
 /// All the digits `input` starts with, and what follows; `None` without any or with a leading zero, which the

@@ -1,0 +1,72 @@
+//! Reads the corpus of captured payloads, `tests/data/corpus`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+/// A capture.
+pub(crate) struct Case {
+    /// File name without its ending.
+    pub(crate) name: String,
+    /// Its messages, in the order received.
+    pub(crate) frames: Vec<Frame>,
+}
+
+/// One captured message.
+pub(crate) struct Frame {
+    /// What the plugin wrote.
+    pub(crate) payload: Vec<u8>,
+    /// How it is to be read, without the keys that say that something was not printed.
+    pub(crate) ast: Value,
+}
+
+/// The folder.
+pub(crate) fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/corpus")
+}
+
+/// All captures, by name.
+pub(crate) fn cases() -> Vec<Case> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder())
+        .expect("the corpus is there")
+        .map(|entry| entry.expect("the corpus can be listed").path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "jsonl"))
+        .collect();
+    paths.sort();
+    paths.iter().map(|path| case(path)).collect()
+}
+
+fn case(path: &Path) -> Case {
+    let name = path.file_stem().expect("a file has a name").to_string_lossy().into_owned();
+    let text = fs::read_to_string(path).expect("a capture is UTF-8");
+    let mut lines = text.lines().map(|line| -> Value {
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{name}: {error}"))
+    });
+    let head = lines.next().unwrap_or_else(|| panic!("{name} is empty"));
+    let frames: Vec<Frame> = lines.map(|line| frame(&line)).collect();
+    assert_eq!(head["frames"], frames.len(), "{name}: line 1 says how many messages follow");
+    Case { name, frames }
+}
+
+fn frame(line: &Value) -> Frame {
+    let payload = match (line["text"].as_str(), line["hex"].as_str()) {
+        (Some(text), None) => text.as_bytes().to_vec(),
+        (None, Some(hex)) => unhex(hex),
+        _ => panic!("either text or hex: {line}"),
+    };
+    assert_eq!(line["len"], payload.len(), "{line}");
+    let mut ast = line["ast"].clone();
+    // A key left out and null mean the same: not printed.
+    let keys = ast.as_object_mut().expect("an ast is an object");
+    keys.retain(|key, value| !(matches!(key.as_str(), "xid" | "ts") && value.is_null()));
+    Frame { payload, ast }
+}
+
+fn unhex(hex: &str) -> Vec<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).expect("hexadecimal digits");
+    hex.as_bytes()
+        .chunks(2)
+        .map(|pair| u8::try_from(digit(pair[0]) * 16 + digit(pair[1])).expect("two digits are a byte"))
+        .collect()
+}
