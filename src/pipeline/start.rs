@@ -90,6 +90,16 @@ impl Supervised {
         outcome
     }
 
+    /// Waits until what is in flight has settled and is recorded, at most for `drain_timeout`.
+    pub async fn finish(&mut self) -> Result<(), PipelineError> {
+        let Some(running) = &mut self.delivery else { return Ok(()) };
+        let deadline = Instant::now() + self.options.drain_timeout;
+        if running.delivery.finish(deadline).await? {
+            return Ok(());
+        }
+        Err(PipelineError::DrainDeadline { in_flight: running.delivery.in_flight() })
+    }
+
     async fn stream(
         &mut self,
         stop: &watch::Receiver<bool>,
