@@ -219,9 +219,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink> Session<'_, C, S> {
         if progress.blocked_since.is_some_and(|since| since.elapsed() > STALL_LIMIT) {
             return Err(PipelineError::Stalled);
         }
-        if self.emitter.ack.positions().recorded.is_valid() {
-            self.emitter.delivery.forget_predecessor()?;
-        }
+        self.emitter.delivery.forget_predecessor()?;
         self.publish(progress, true);
         Ok(())
     }
