@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::clock::Clock;
 use crate::decode::test_decoding::TestDecoding;
-use crate::pipeline::emitter::Emitter;
+use crate::pipeline::emitter::{Emitter, Taken};
 use crate::pipeline::error::PipelineError;
 use crate::pipeline::look_ahead::{Found, LookAhead};
 use crate::pipeline::options::Intervals;
@@ -172,7 +172,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink> Session<'_, C, S> {
                         .decoder
                         .decode(message.payload)
                         .map_err(|source| PipelineError::Decode { lsn: message.wal_start, source })?;
-                    self.emitter.message(decoded, message.wal_start, time).await?;
+                    if self.emitter.message(decoded, message.wal_start, time).await? == Taken::InPart {
+                        // The same message again, once there is room.
+                        continue;
+                    }
                 }
                 StreamEvent::Keepalive(keepalive) => {
                     self.emitter.keepalive(keepalive.wal_end, keepalive.reply_requested);
