@@ -1,6 +1,6 @@
 //! From decoded messages to records on their way: the single choke point between stream and sink.
 
-use crate::decode::{Decoded, LogicalMessage, Relation, RowChange, Truncate};
+use crate::decode::{Commit, Decoded, LogicalMessage, Relation, RowChange, Truncate};
 use crate::encode::terminal::TerminalEncoder;
 use crate::encode::{Encoder, Outcome};
 use crate::event::Source;
@@ -96,12 +96,13 @@ impl<S: Sink> Emitter<'_, S> {
     ) -> Result<Taken, PipelineError> {
         self.ack.received(lsn);
         match decoded {
+            Decoded::Begin(_) if self.open.is_some() => return Err(unexpected(lsn, NO_COMMIT)),
             Decoded::Begin(begin) => {
                 let xid = self.epoch.widen(begin.xid.unwrap_or(0));
                 self.open = Some(OpenTransaction::new(xid, commit_time));
                 self.ack.begin();
             }
-            Decoded::Commit(_) => self.commit(lsn),
+            Decoded::Commit(commit) => self.commit(&commit, lsn)?,
             Decoded::Change(change) => self.change(&change, lsn).await?,
             Decoded::Truncate(truncate) => return self.truncate(&truncate, lsn).await,
             Decoded::Message(message) => self.logical_message(&message, lsn).await?,
@@ -118,13 +119,14 @@ impl<S: Sink> Emitter<'_, S> {
         }
     }
 
-    fn commit(&mut self, end: Lsn) {
-        if let Some(open) = self.open.take() {
-            self.counts.last_commit_time = Some(open.commit_time());
-        }
+    fn commit(&mut self, commit: &Commit<'_>, end: Lsn) -> Result<(), PipelineError> {
+        let open = self.open.take().filter(|open| open.is_ended_by(commit.xid));
+        let open = open.ok_or_else(|| unexpected(end, NO_BEGIN))?;
+        self.counts.last_commit_time = Some(open.commit_time());
         let position = self.ack.commit(end);
         self.delivery.ends_at(position);
         self.last_commit = Some(end);
+        Ok(())
     }
 
     fn next_change(&mut self, lsn: Lsn) -> Result<Source, PipelineError> {
@@ -299,6 +301,8 @@ const TWO_PHASE: &str = "the slot has two-phase decoding, which shows transactio
 const STREAMED: &str = "the plugin streams transactions in progress (option stream-changes), which shows no rows; \
                         the option must not be set";
 const OUTSIDE: &str = "a change stands outside of BEGIN and COMMIT (plugin option skip-empty-xacts?)";
+const NO_COMMIT: &str = "a transaction begins before the one before it has ended";
+const NO_BEGIN: &str = "a COMMIT ends no transaction that has begun";
 const CONTRADICTION: &str = "the old and the new row of a change have different columns";
 
 fn unexpected(lsn: Lsn, reason: &'static str) -> PipelineError {
