@@ -36,7 +36,11 @@ async fn a_budget_of_records_stops_the_reading() {
             let read = server.wire.borrow().read;
             assert!(read <= 2 * READ_AHEAD, "{read} bytes were read");
             server.pause(60 * SECOND).await;
-            assert_eq!((server.sink.held().len(), server.wire.borrow().read), (held, read), "and it stays so");
+            assert_eq!(
+                (server.sink.held().len(), server.wire.borrow().read),
+                (held, read),
+                "and it stays so"
+            );
             assert_eq!(server.flush(), 0);
         })
         .await;

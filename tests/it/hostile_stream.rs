@@ -40,7 +40,8 @@ async fn ends_with(bytes: &[u8]) -> (PipelineError, Vec<String>) {
 #[tokio::test(start_paused = true)]
 async fn an_undecodable_payload_stops_with_lsn_table_and_offset() {
     let bad = xlog(0x16_B374_D848, b"table public.orders: INSERT: id[integer]:1 card[text]:'4111' oops");
-    let (error, produced) = ends_with(&[begin(0x200, 8), insert(0x210, 1), bad, commit(0x300, 8)].concat()).await;
+    let (error, produced) =
+        ends_with(&[begin(0x200, 8), insert(0x210, 1), bad, commit(0x300, 8)].concat()).await;
     assert!(matches!(error, PipelineError::Decode { .. }), "{error:?}");
     let text = error.to_string();
     for part in ["16/B374D848", "public.orders", "byte 65", "nothing from this change on is acknowledged"] {
@@ -73,8 +74,15 @@ async fn an_undecodable_payload_behind_records_in_flight_confirms_none_of_them()
 
 #[tokio::test(start_paused = true)]
 async fn payloads_that_are_no_line_of_the_plugin() {
-    for payload in [&b""[..], b"\0", b"BEGIN 7 ", b"BEGIN -1", b"BEGIN 99999999999", b"table public.t: INSERT:\xff", b"pgoutput"]
-    {
+    for payload in [
+        &b""[..],
+        b"\0",
+        b"BEGIN 7 ",
+        b"BEGIN -1",
+        b"BEGIN 99999999999",
+        b"table public.t: INSERT:\xff",
+        b"pgoutput",
+    ] {
         let (error, _) = ends_with(&xlog(0x210, payload)).await;
         assert!(matches!(error, PipelineError::Decode { .. }), "{} {error:?}", payload.escape_ascii());
         assert!(error.to_string().starts_with("at LSN 0/210: "), "{error}");

@@ -99,7 +99,8 @@ async fn the_commit_time_is_exact_however_small_the_reads_are() {
         })
         .await;
         let seen: Vec<_> = rig.sink.data().iter().map(seen).collect();
-        let expected: Vec<_> = [0, 1].iter().flat_map(|_| expected(3, COMMITTED_AT_MICROS, "745:272")).collect();
+        let expected: Vec<_> =
+            [0, 1].iter().flat_map(|_| expected(3, COMMITTED_AT_MICROS, "745:272")).collect();
         assert_eq!(seen, expected, "reads of {size}");
     }
 }
@@ -154,7 +155,9 @@ async fn the_window_is_used_to_its_end() {
 async fn a_commit_that_tells_no_time_leaves_the_estimate() {
     let mut rig = rig();
     rig.play(async |server: &mut Walsender| {
-        server.send(&[begin(0x100, 745), logical_message(0x110, true, "x"), xlog(0x200, b"COMMIT 745")]).await;
+        server
+            .send(&[begin(0x100, 745), logical_message(0x110, true, "x"), xlog(0x200, b"COMMIT 745")])
+            .await;
         server.settle().await;
         assert_eq!(server.flush(), 0x200);
     })

@@ -4,6 +4,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     reason = "a test fails by panicking"
 )]
 
@@ -15,6 +16,7 @@ mod framing;
 mod handshake;
 mod hostile_stream;
 mod keepalives;
+mod layering;
 mod look_ahead;
 mod random_streams;
 mod stopping;

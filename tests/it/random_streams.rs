@@ -162,7 +162,13 @@ fn verify(entries: &[Entry], records: &[Produced], model: &Model) -> Result<(), 
                 let Some(&needed) = model.positions.get(&end) else {
                     return Err(TestCaseError::fail(format!("{end:#x} is no position")));
                 };
-                prop_assert!(in_front >= needed, "{:#x} needs {} records, {} are durable", end, needed, in_front);
+                prop_assert!(
+                    in_front >= needed,
+                    "{:#x} needs {} records, {} are durable",
+                    end,
+                    needed,
+                    in_front
+                );
             }
             Entry::Told(status) => prop_assert!(status.flush <= recorded, "{:?} but {}", status, recorded),
             Entry::CopyDone | Entry::Terminated => {}

@@ -44,7 +44,10 @@ async fn a_stop_drains_records_confirms_and_ends_the_stream_in_that_order() {
     let entries = rig.ledger.entries();
     let end = [Entry::CopyDone, Entry::Terminated];
     assert_eq!(&entries[entries.len() - 2..], end);
-    assert!(matches!(entries[entries.len() - 3], Entry::Told(status) if status.flush == 0x200), "{entries:?}");
+    assert!(
+        matches!(entries[entries.len() - 3], Entry::Told(status) if status.flush == 0x200),
+        "{entries:?}"
+    );
     let durable = rig.ledger.place(|entry| *entry == Entry::Durable(2));
     let confirmed = rig.ledger.place(|entry| matches!(entry, Entry::Told(status) if status.flush == 0x200));
     assert!(durable < confirmed);
@@ -91,7 +94,9 @@ async fn a_transaction_whose_commit_is_in_the_buffer_is_finished() {
     Rig::new(Options { records: 20, ..Options::default() })
         .play(async |server: &mut Walsender| {
             server.sink.hold(Hold::Everything);
-            server.send(&[transaction(0x100, 7, 0..100, 0x200), transaction(0x200, 8, 100..110, 0x300)]).await;
+            server
+                .send(&[transaction(0x100, 7, 0..100, 0x200), transaction(0x200, 8, 100..110, 0x300)])
+                .await;
             server.settle().await;
             assert!(server.produced().len() <= 20);
             server.stop();
@@ -312,7 +317,9 @@ async fn what_is_stopped_in_the_middle_comes_again_whole() {
     assert_eq!((rig.sink.data().len(), rig.delivery.recorded().0), (2, 0));
     rig.play(async |server: &mut Walsender| {
         server.send(&[begin(0x100, 7), long_insert(0x110, 0), insert(0x120, 1)]).await;
-        server.send(&[xlog(0x130, b"table public.a, public.b: TRUNCATE: (no-flags)"), commit(0x200, 7)]).await;
+        server
+            .send(&[xlog(0x130, b"table public.a, public.b: TRUNCATE: (no-flags)"), commit(0x200, 7)])
+            .await;
         server.settle().await;
         assert_eq!((server.flush(), server.produced().len()), (0x200, 5));
     })

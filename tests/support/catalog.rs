@@ -89,6 +89,11 @@ fn answer(sql: &str) -> Vec<u8> {
             })
             .to_vec(),
     };
-    [row_description(&["a", "b", "c", "d", "e", "f", "g", "h", "i"]), rows.concat(), complete("SELECT"), ready()]
-        .concat()
+    [
+        row_description(&["a", "b", "c", "d", "e", "f", "g", "h", "i"]),
+        rows.concat(),
+        complete("SELECT"),
+        ready(),
+    ]
+    .concat()
 }

@@ -199,7 +199,11 @@ impl Sink for HeldSink {
             topic: record.topic.to_owned(),
             key: record.key.map(<[u8]>::to_vec),
             value: record.value.map(<[u8]>::to_vec),
-            headers: record.headers.iter().map(|header| (header.name.to_owned(), text(header.value))).collect(),
+            headers: record
+                .headers
+                .iter()
+                .map(|header| (header.name.to_owned(), text(header.value)))
+                .collect(),
             ticket,
         };
         state.in_flight.0 += 1;

@@ -115,7 +115,11 @@ impl Tap {
 }
 
 impl AsyncRead for Tap {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let chunk = (self.wire.borrow_mut().chunks)().clamp(1, buf.remaining());
         let mut bytes = vec![0; chunk];
         let mut part = ReadBuf::new(&mut bytes);

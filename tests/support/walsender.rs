@@ -177,9 +177,8 @@ impl Rig {
     async fn open(&self, wire: &Rc<RefCell<Wire>>) -> (ReplicationStream<Tap>, DuplexStream) {
         let (client, server) = tokio::io::duplex(self.capacity);
         let tap = Cell::new(Some(Tap::new(client, Rc::clone(wire))));
-        let dial = async || {
-            Ok(Dialed { stream: tap.take().expect("one connection is enough"), round_trip: None })
-        };
+        let dial =
+            async || Ok(Dialed { stream: tap.take().expect("one connection is enough"), round_trip: None });
         let mut options = ConnectOptions::new("unused", "ada", "shop");
         options.max_stream_message = self.max_stream_message;
         let mut server = Scripted::over(server);
@@ -357,10 +356,7 @@ pub(crate) fn long_insert(lsn: u64, id: usize) -> Vec<u8> {
 pub(crate) fn logical_message(lsn: u64, transactional: bool, content: &str) -> Vec<u8> {
     let flag = u8::from(transactional);
     let size = content.len();
-    xlog(
-        lsn,
-        format!("message: transactional: {flag} prefix: p, sz: {size} content:{content}").as_bytes(),
-    )
+    xlog(lsn, format!("message: transactional: {flag} prefix: p, sz: {size} content:{content}").as_bytes())
 }
 
 /// A transaction with rows of these ids.
