@@ -1,6 +1,6 @@
 //! Log lines, on standard error.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
@@ -25,5 +25,26 @@ pub fn start(format: LogFormat, level: &str) {
     };
     if started.is_err() {
         tracing::debug!("log lines already have a destination");
+    }
+}
+
+/// Standard error, where on a terminal a log line first takes the place of the living status line.
+struct Lines {
+    is_terminal: bool,
+}
+
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let mut output = io::stderr().lock();
+        if self.is_terminal {
+            output.write_all(b"\r\x1b[2K")?;
+        }
+        // The subscriber writes a line at once, and ignores how much of it was taken.
+        output.write_all(line)?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
     }
 }
