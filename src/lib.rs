@@ -10,6 +10,7 @@ pub mod check;
 #[cfg(feature = "kafka")]
 pub mod cli;
 pub mod clock;
+#[cfg(feature = "kafka")]
 pub mod config;
 pub mod data_type;
 pub mod decode;
