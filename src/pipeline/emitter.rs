@@ -86,12 +86,13 @@ impl<S: Sink> Emitter<'_, S> {
     ) -> Result<(), PipelineError> {
         self.ack.received(lsn);
         match decoded {
+            Decoded::Begin(_) if self.open.is_some() => return Err(unexpected(lsn, NESTED)),
             Decoded::Begin(begin) => {
                 let xid = self.epoch.widen(begin.xid.unwrap_or(0));
                 self.open = Some(OpenTransaction::new(xid, commit_time));
                 self.ack.begin();
             }
-            Decoded::Commit(_) => self.commit(lsn),
+            Decoded::Commit(commit) => self.commit(commit.xid, lsn)?,
             Decoded::Change(change) => self.change(&change, lsn).await?,
             Decoded::Truncate(truncate) => self.truncate(&truncate, lsn).await?,
             Decoded::Message(message) => self.logical_message(&message, lsn).await?,
@@ -108,13 +109,16 @@ impl<S: Sink> Emitter<'_, S> {
         }
     }
 
-    fn commit(&mut self, end: Lsn) {
-        if let Some(open) = self.open.take() {
-            self.counts.last_commit_time = Some(open.commit_time());
+    fn commit(&mut self, xid: Option<u32>, end: Lsn) -> Result<(), PipelineError> {
+        let open = self.open.take().ok_or_else(|| unexpected(end, OUTSIDE))?;
+        if xid.is_some_and(|xid| !open.has_xid(xid)) {
+            return Err(unexpected(end, OTHER_XID));
         }
+        self.counts.last_commit_time = Some(open.commit_time());
         let position = self.ack.commit(end);
         self.delivery.ends_at(position);
         self.last_commit = Some(end);
+        Ok(())
     }
 
     fn next_change(&mut self, lsn: Lsn) -> Result<Source, PipelineError> {
@@ -287,7 +291,10 @@ const TWO_PHASE: &str = "the slot has two-phase decoding, which shows transactio
                          make a slot without two_phase";
 const STREAMED: &str = "the plugin streams transactions in progress (option stream-changes), which shows no rows; \
                         the option must not be set";
-const OUTSIDE: &str = "a change stands outside of BEGIN and COMMIT (plugin option skip-empty-xacts?)";
+const NESTED: &str = "a BEGIN stands inside a transaction";
+const OTHER_XID: &str = "a COMMIT names another transaction than its BEGIN";
+const OUTSIDE: &str =
+    "a change or COMMIT stands outside of BEGIN and COMMIT (plugin option skip-empty-xacts?)";
 const CONTRADICTION: &str = "the old and the new row of a change have different columns";
 
 fn unexpected(lsn: Lsn, reason: &'static str) -> PipelineError {

@@ -240,11 +240,6 @@ impl PipelineError {
         }
     }
 
-    /// Whether the sink is of no more use.
-    pub fn ends_sink(&self) -> bool {
-        matches!(self, Self::Sink(_))
-    }
-
     /// One line on what to do, where the message does not say it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {

@@ -3,7 +3,7 @@
 //! An [`Attempt`] is made again and again by the supervisor. What outlives a broken connection to the server is the
 //! delivery: records in flight settle first, then the next attempt goes on behind them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -32,6 +32,7 @@ use crate::postgres::transport::stream::Stream;
 use crate::progress::identity::{Gap, SlotState, resume};
 use crate::progress::topic::{Recorded, read_back};
 use crate::progress::{Position, ProgressKey, Resume, SourceIdentity};
+use crate::sink::SinkError;
 use crate::sink::kafka::{KafkaOptions, KafkaSink};
 use crate::sink::reports::Reports;
 
@@ -57,6 +58,8 @@ pub struct Supervised {
     /// Distinguishes this process's progress records from those of others.
     instance: String,
     delivery: Option<Running>,
+    /// Topics that turned out to need smaller batches than the producer was made for.
+    small_topics: BTreeSet<String>,
 }
 
 /// A delivery with the stream it was started for.
@@ -71,7 +74,7 @@ struct Running {
 impl Supervised {
     /// A pipeline that has not started.
     pub fn new(options: PipelineOptions, kafka: KafkaOptions, instance: String) -> Self {
-        Self { options, kafka, instance, delivery: None }
+        Self { options, kafka, instance, delivery: None, small_topics: BTreeSet::new() }
     }
 
     /// One attempt: from logging in to the end of the stream.
@@ -82,10 +85,11 @@ impl Supervised {
     ) -> Result<Ended, PipelineError> {
         let outcome = self.stream(stop, status).await;
         status.send_modify(|status| status.streaming = false);
-        if let Err(error) = &outcome
-            && error.ends_sink()
-        {
+        if let Err(PipelineError::Sink(error)) = &outcome {
             self.delivery = None;
+            if let SinkError::SmallerBatches { topic, .. } = error {
+                self.small_topics.insert(topic.clone());
+            }
         }
         outcome
     }
@@ -113,11 +117,13 @@ impl Supervised {
         let mut catalog = Catalog::new(self.options.login.clone());
         let server = catalog.server().await?;
         let charset = Charset::from_server_encoding(&server.encoding)?;
-        let near = catalog.connection().await?.round_trip().is_none_or(|round_trip| round_trip < NEAR);
+        let near = is_near(&mut catalog).await?;
         let tables = included_tables(&self.options, &mut catalog).await?;
         let mut encode = self.options.encode.clone();
         encode.database.clone_from(&server.database);
-        let topics = topics_of(&tables, &encode.topic, &encode.prefix)?;
+        let mut topics = topics_of(&tables, &encode.topic, &encode.prefix)?;
+        topics.extend(self.small_topics.iter().cloned());
+        topics.dedup();
 
         let recorded = self.recorded().await?;
         let receive_buffer = near.then_some(NEAR_RECEIVE_BUFFER);
@@ -256,6 +262,19 @@ impl Supervised {
         let delivery = Delivery::new(sink, reports, self.kafka.max_bytes, Some(target));
         Ok(Running { delivery, source: state.source.clone(), start })
     }
+}
+
+/// Whether the server's answers come at once. The shortest of a few round trips counts: any of them can be late
+/// because a machine is busy.
+async fn is_near(catalog: &mut Catalog) -> Result<bool, PipelineError> {
+    let connection = catalog.connection().await?;
+    let Some(mut shortest) = connection.round_trip() else { return Ok(true) };
+    for _ in 0..5 {
+        let asked = Instant::now();
+        connection.query("").await?;
+        shortest = shortest.min(asked.elapsed());
+    }
+    Ok(shortest < NEAR)
 }
 
 /// Makes a slot, and says so while the server waits for running transactions.
