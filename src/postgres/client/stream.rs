@@ -52,9 +52,18 @@ impl<'a> StreamEvent<'a> {
     /// stream is over.
     #[inline]
     pub fn from_frame(frame: &Frame<'a>) -> Result<Self, ClientError> {
+        if frame.header.tag == b'd' {
+            return Ok(match ReplicationMessage::parse(frame.body)? {
+                ReplicationMessage::XLogData(message) => Self::XLogData(message),
+                ReplicationMessage::Keepalive(message) => Self::Keepalive(message),
+            });
+        }
+        Self::from_rare_frame(frame)
+    }
+
+    /// Everything but `CopyData`.
+    fn from_rare_frame(frame: &Frame<'a>) -> Result<Self, ClientError> {
         Ok(match CopyEvent::parse(frame)? {
-            CopyEvent::Replication(ReplicationMessage::XLogData(message)) => Self::XLogData(message),
-            CopyEvent::Replication(ReplicationMessage::Keepalive(message)) => Self::Keepalive(message),
             CopyEvent::Notice(notice) => Self::Notice(notice),
             CopyEvent::ParameterStatus { name, value } => {
                 Self::ParameterStatus { name: plain(name), value: plain(value) }
@@ -62,7 +71,7 @@ impl<'a> StreamEvent<'a> {
             CopyEvent::Notification => Self::Notification,
             CopyEvent::CopyDone | CopyEvent::Completed => Self::Ended,
             CopyEvent::Error(error) => return Err(ClientError::Server(error)),
-            CopyEvent::Ready(_) => {
+            CopyEvent::Replication(_) | CopyEvent::Ready(_) => {
                 let tag = frame.header.tag;
                 return Err(ProtocolError::UnexpectedMessage { tag, phase: Phase::Streaming }.into());
             }
