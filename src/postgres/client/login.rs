@@ -1,6 +1,7 @@
 //! Options and where the password comes from, together: what it takes to log in again and again.
 
-use super::connect::{ConnectOptions, Connection, Mode, connect};
+use super::connect::{Connection, connect};
+use super::options::{ConnectOptions, Mode};
 use crate::postgres::error::ClientError;
 use crate::postgres::transport::stream::Stream;
 use crate::secret_source::{SecretError, SecretSource};

@@ -1,4 +1,5 @@
-use super::{ClientError, ErrorClass, last_lsn, pid_in};
+use super::class::{last_lsn, pid_in};
+use super::{ClientError, ErrorClass};
 use crate::lsn::Lsn;
 use crate::postgres::protocol::notice::ServerError;
 
