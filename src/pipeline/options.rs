@@ -24,6 +24,8 @@ pub struct Intervals {
     pub progress: Duration,
     /// Longest pause between two status updates.
     pub status: Duration,
+    /// How long the server may be silent, although it is asked for a sign of life with every status update.
+    pub silence: Duration,
     /// How long a stop waits for records in flight.
     pub drain: Duration,
 }
@@ -33,10 +35,13 @@ impl Intervals {
     /// it, because its own request for a reply queues behind data.
     pub fn for_server(wal_sender_timeout: Option<Duration>, drain: Duration) -> Self {
         let status = wal_sender_timeout.map_or(MAX_STATUS, |timeout| (timeout / 3).min(MAX_STATUS));
-        Self { progress: Duration::from_secs(1), status, drain }
+        let silence = wal_sender_timeout.map_or(MIN_SILENCE, |timeout| (timeout * 2).max(MIN_SILENCE));
+        Self { progress: Duration::from_secs(1), status, silence, drain }
     }
 }
 
+/// A server that decodes a long stretch of WAL may have nothing to say for a while.
+const MIN_SILENCE: Duration = Duration::from_mins(1);
 /// The longest pause between status updates.
 const MAX_STATUS: Duration = Duration::from_secs(10);
 

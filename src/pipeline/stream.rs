@@ -86,6 +86,8 @@ struct Progress {
     blocked_since: Option<Instant>,
     /// The server has ended the stream.
     ended: bool,
+    /// When the server was last heard of, or not listened to.
+    last_heard: Instant,
     next_tick: Instant,
     next_record: Instant,
     next_status: Instant,
@@ -104,6 +106,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink> Session<'_, C, S> {
             blocked: false,
             blocked_since: None,
             ended: false,
+            last_heard: now,
             next_tick: now,
             next_record: now,
             next_status: now,
@@ -120,8 +123,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink> Session<'_, C, S> {
                 () = sleep_until(progress.next_tick) => self.tick(&mut progress)?,
                 read = read(&mut self.stream, next_read), if !progress.blocked => {
                     if let Some(bytes) = read? {
+                        let now = Instant::now();
                         progress.bytes += bytes as u64;
-                        self.reader.read(bytes, Instant::now());
+                        if bytes > 0 {
+                            progress.last_heard = now;
+                        }
+                        self.reader.read(bytes, now);
                     }
                 }
                 () = sleep_until(poll_at), if !self.emitter.delivery.is_settled() => {}
@@ -199,16 +206,18 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink> Session<'_, C, S> {
             emitter.delivery.record_progress(delivered)?;
             progress.next_record = now + self.intervals.progress;
         }
-        if emitter.ack.status_due() || now >= progress.next_status {
-            self.send_status().await?;
+        let heartbeat = now >= progress.next_status;
+        if emitter.ack.status_due() || heartbeat {
+            self.send_status(heartbeat).await?;
             progress.next_status = now + self.intervals.status;
         }
         Ok(())
     }
 
-    async fn send_status(&mut self) -> Result<(), ClientError> {
+    /// Sends where we stand. `ask` for a sign of life, which a server that has nothing to send would not give.
+    async fn send_status(&mut self, ask: bool) -> Result<(), ClientError> {
         let status = self.emitter.ack.status();
-        self.stream.send_status(status.write, status.flush, status.flush, self.clock.now(), false).await?;
+        self.stream.send_status(status.write, status.flush, status.flush, self.clock.now(), ask).await?;
         self.emitter.ack.sent(status);
         Ok(())
     }
@@ -221,6 +230,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink> Session<'_, C, S> {
         }
         if self.emitter.ack.positions().recorded.is_valid() {
             self.emitter.delivery.forget_predecessor()?;
+        }
+        if progress.blocked {
+            progress.last_heard = Instant::now();
+        } else if progress.last_heard.elapsed() > self.intervals.silence {
+            return Err(
+                ClientError::Closed { when: "without a word: it has been silent for too long" }.into()
+            );
         }
         self.publish(progress, true);
         Ok(())
@@ -260,7 +276,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink> Session<'_, C, S> {
                 self.emitter.delivery.record_progress(delivered)?;
             }
             if self.emitter.ack.status_due() || Instant::now() >= progress.next_status {
-                self.send_status().await?;
+                self.send_status(false).await?;
                 progress.next_status = Instant::now() + self.intervals.status;
             }
             if !unfinished
@@ -274,7 +290,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink> Session<'_, C, S> {
             }
             sleep(POLL_BLOCKED).await;
         }
-        self.send_status().await?;
+        self.send_status(false).await?;
         self.publish(&progress, false);
         match self.stream.stop(STOP_TIMEOUT).await {
             Ok(how) => tracing::debug!(?how, "the stream is closed"),
