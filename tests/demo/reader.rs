@@ -1,0 +1,117 @@
+//! What is in Kafka, read back as any consumer would.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tokio::sync::mpsc;
+
+use crate::support::Result;
+
+/// Records that may wait to be shown.
+const WAITING: usize = 1000;
+/// How often it looks for new topics.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+const METADATA_LIMIT: Duration = Duration::from_secs(10);
+
+/// A record as a consumer sees it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Consumed {
+    pub(crate) topic: String,
+    pub(crate) key: Option<Vec<u8>>,
+    /// None: a tombstone.
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) headers: Vec<(String, Vec<u8>)>,
+}
+
+/// Reads every topic whose name begins with `prefix` and a dot, from its beginning, on a thread of its own which
+/// ends when the receiver does.
+pub(crate) fn read(bootstrap: &str, prefix: &str) -> Result<mpsc::Receiver<Result<Consumed>>> {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bootstrap).set("group.id", "pgsluice-demo");
+    config.set("enable.auto.commit", "false").set("isolation.level", "read_committed");
+    config.set("fetch.wait.max.ms", "50");
+    let consumer: BaseConsumer = config.create()?;
+    let prefix = format!("{prefix}.");
+    std::thread::Builder::new().name("reader".to_owned()).spawn(move || {
+        let mut reader = Reader { consumer, prefix, known: BTreeSet::new() };
+        if let Err(error) = reader.run(&sender) {
+            // Nobody listens any more when the demo has ended.
+            drop(sender.blocking_send(Err(error)));
+        }
+    })?;
+    Ok(receiver)
+}
+
+struct Reader {
+    consumer: BaseConsumer,
+    prefix: String,
+    /// Topic and partition of what is read.
+    known: BTreeSet<(String, i32)>,
+}
+
+impl Reader {
+    fn run(&mut self, sender: &mpsc::Sender<Result<Consumed>>) -> Result<()> {
+        let mut looked: Option<Instant> = None;
+        while !sender.is_closed() {
+            if looked.is_none_or(|at| at.elapsed() > LOOK_EVERY) {
+                self.take_new_topics()?;
+                looked = Some(Instant::now());
+            }
+            match self.consumer.poll(Duration::from_millis(100)) {
+                None => {}
+                Some(Ok(message)) => {
+                    if sender.blocking_send(Ok(consumed(&message))).is_err() {
+                        return Ok(());
+                    }
+                }
+                // A broker that comes back, a topic just made.
+                Some(Err(KafkaError::MessageConsumption(code))) if passes(code) => {}
+                Some(Err(error)) => return Err(format!("reading from Kafka: {error}").into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The topic of logical messages is made with the first of them.
+    fn take_new_topics(&mut self) -> Result<()> {
+        let metadata = self.consumer.fetch_metadata(None, METADATA_LIMIT)?;
+        let mut new = TopicPartitionList::new();
+        for topic in metadata.topics().iter().filter(|topic| topic.name().starts_with(&self.prefix)) {
+            for partition in topic.partitions() {
+                if self.known.insert((topic.name().to_owned(), partition.id())) {
+                    new.add_partition_offset(topic.name(), partition.id(), Offset::Beginning)?;
+                }
+            }
+        }
+        if new.count() > 0 {
+            self.consumer.incremental_assign(&new)?;
+        }
+        Ok(())
+    }
+}
+
+fn passes(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(code, Code::BrokerTransportFailure | Code::AllBrokersDown | Code::UnknownTopicOrPartition)
+}
+
+fn consumed(message: &BorrowedMessage<'_>) -> Consumed {
+    let headers = message.headers().map(|headers| {
+        let owned = |header: rdkafka::message::Header<'_, &[u8]>| {
+            (header.key.to_owned(), header.value.unwrap_or_default().to_vec())
+        };
+        headers.iter().map(owned).collect()
+    });
+    Consumed {
+        topic: message.topic().to_owned(),
+        key: message.key().map(<[u8]>::to_vec),
+        value: message.payload().map(<[u8]>::to_vec),
+        headers: headers.unwrap_or_default(),
+    }
+}
