@@ -65,11 +65,8 @@ impl Reader {
             }
             match self.consumer.poll(Duration::from_millis(100)) {
                 None => {}
-                Some(Ok(message)) => {
-                    if sender.blocking_send(Ok(consumed(&message))).is_err() {
-                        return Ok(());
-                    }
-                }
+                // Where nobody takes it any more, the loop ends.
+                Some(Ok(message)) => drop(sender.blocking_send(Ok(consumed(&message)))),
                 // A broker that comes back, a topic just made.
                 Some(Err(KafkaError::MessageConsumption(code))) if passes(code) => {}
                 Some(Err(error)) => return Err(format!("reading from Kafka: {error}").into()),
@@ -80,7 +77,8 @@ impl Reader {
 
     /// The topic of logical messages is made with the first of them.
     fn take_new_topics(&mut self) -> Result<()> {
-        let metadata = self.consumer.fetch_metadata(None, METADATA_LIMIT)?;
+        let metadata = self.consumer.fetch_metadata(None, METADATA_LIMIT);
+        let metadata = metadata.map_err(|error| format!("asking Kafka for its topics: {error}"))?;
         let mut new = TopicPartitionList::new();
         for topic in metadata.topics().iter().filter(|topic| topic.name().starts_with(&self.prefix)) {
             for partition in topic.partitions() {

@@ -40,18 +40,7 @@ enum Broker {
 impl Servers {
     pub(crate) fn start(screen: &Screen) -> Result<Self> {
         let postgres = start_postgres(screen)?;
-        let kafka = match given::kafka() {
-            Some(bootstrap) => {
-                screen.step(&format!("using the Kafka broker of PGSLUICE_TEST_KAFKA, {bootstrap}"))?;
-                Broker::Given(bootstrap)
-            }
-            None => {
-                screen.step("starting an Apache Kafka broker (some seconds)")?;
-                let broker = Kafka::start(&[])?;
-                tell_place(screen, &broker.bootstrap(), broker.log())?;
-                Broker::Started(broker)
-            }
-        };
+        let kafka = start_kafka(screen)?;
         Ok(Self { postgres, kafka })
     }
 
@@ -62,6 +51,11 @@ impl Servers {
             (PostgresServer::Started(_), Broker::Started(_)) => OWN_NAME.to_owned(),
             _ => format!("pgsluice_demo_{}", std::process::id()),
         }
+    }
+
+    /// Whether nobody else writes to the PostgreSQL server.
+    pub(crate) fn has_own_postgres(&self) -> bool {
+        matches!(self.postgres, PostgresServer::Started(_))
     }
 
     /// The broker's `host:port`.
@@ -149,6 +143,17 @@ fn start_postgres(screen: &Screen) -> Result<PostgresServer> {
     let server = Postgres::start(MAJOR, &[])?;
     tell_place(screen, &format!("127.0.0.1:{}", server.port()), server.log())?;
     Ok(PostgresServer::Started(server))
+}
+
+fn start_kafka(screen: &Screen) -> Result<Broker> {
+    if let Some(bootstrap) = given::kafka() {
+        screen.step(&format!("using the Kafka broker of PGSLUICE_TEST_KAFKA, {bootstrap}"))?;
+        return Ok(Broker::Given(bootstrap));
+    }
+    screen.step("starting an Apache Kafka broker (some seconds)")?;
+    let broker = Kafka::start(&[])?;
+    tell_place(screen, &broker.bootstrap(), broker.log())?;
+    Ok(Broker::Started(broker))
 }
 
 fn tell_place(screen: &Screen, address: &str, log: &Path) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pgsluice::lsn::Lsn;
 use pgsluice::postgres::client::Login;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -16,7 +17,7 @@ use crate::seen::Seen;
 use crate::servers::Servers;
 use crate::stop::Parent;
 use crate::support::Result;
-use crate::watcher::Watcher;
+use crate::watcher::{Look, Watcher};
 
 /// By when every kind of event has come and the slot has no lag.
 const LIMIT: Duration = Duration::from_mins(3);
@@ -67,6 +68,7 @@ impl<'a> Show<'a> {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut loading = true;
+        let mut written: Option<Lsn> = None;
         loop {
             tokio::select! {
                 done = &mut load, if loading => {
@@ -82,13 +84,17 @@ impl<'a> Show<'a> {
                     if is_quiet {
                         self.end_of_alike()?;
                     }
-                    let lag = watcher.look(self.screen).await?;
+                    let look = watcher.look(self.screen).await?;
                     let missing = self.seen.missing();
-                    if !self.attended && !loading && is_quiet && lag == 0 && missing.is_none() {
-                        return Ok(self.seen);
+                    if !loading {
+                        let written = *written.get_or_insert(look.wal_end);
+                        let done = self.is_confirmed(&look, written) && is_quiet && missing.is_none();
+                        if done {
+                            return Ok(self.seen);
+                        }
                     }
                     if Instant::now() > deadline && (missing.is_some() || !self.attended) {
-                        return Err(too_late(missing, lag).into());
+                        return Err(too_late(missing, look.lag).into());
                     }
                     if parent.is_gone() {
                         return Err("what had started the demo is gone".into());
@@ -100,6 +106,12 @@ impl<'a> Show<'a> {
                 }
             }
         }
+    }
+
+    /// Whether all that was written is confirmed. On a server that others write to as well, the lag may never be
+    /// zero: there it is enough that the position at the end of the load is.
+    fn is_confirmed(&self, look: &Look, written: Lsn) -> bool {
+        if self.servers.has_own_postgres() { look.lag == 0 } else { look.confirmed >= written }
     }
 
     fn show(&mut self, event: &Event) -> Result<()> {

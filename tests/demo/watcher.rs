@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use pgsluice::cli::slot::bytes;
+use pgsluice::lsn::Lsn;
 use pgsluice::postgres::catalog::Catalog;
 use pgsluice::postgres::client::Login;
 
@@ -11,6 +12,15 @@ use crate::support::Result;
 
 /// The least time between two lines about a lag that is not zero.
 const LINE_EVERY: Duration = Duration::from_millis(500);
+
+/// Where the slot stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Look {
+    /// Bytes of WAL up to the server's end that are not confirmed.
+    pub(crate) lag: u64,
+    pub(crate) confirmed: Lsn,
+    pub(crate) wal_end: Lsn,
+}
 
 pub(crate) struct Watcher {
     catalog: Catalog,
@@ -28,7 +38,7 @@ impl Watcher {
     }
 
     /// Looks at the slot, and shows its lag where that says something new.
-    pub(crate) async fn look(&mut self, screen: &Screen) -> Result<u64> {
+    pub(crate) async fn look(&mut self, screen: &Screen) -> Result<Look> {
         let slot = self.catalog.slot(&self.slot, self.version).await?;
         let slot = slot.ok_or_else(|| format!("the slot {} is gone", self.slot))?;
         let lag = slot.lag_bytes().ok_or_else(|| format!("the slot {} has no position", self.slot))?;
@@ -36,12 +46,12 @@ impl Watcher {
             None => true,
             Some((shown, at)) => shown != lag && (lag == 0 || at.elapsed() > LINE_EVERY),
         };
+        let confirmed = slot.confirmed_flush_lsn.unwrap_or_default();
         if is_news {
-            let confirmed = slot.confirmed_flush_lsn.unwrap_or_default();
             let colour = if lag == 0 { Colour::Green } else { Colour::Yellow };
             screen.line("lag", colour, &format!("{} (confirmed up to {confirmed})", bytes(lag)))?;
             self.shown = Some((lag, Instant::now()));
         }
-        Ok(lag)
+        Ok(Look { lag, confirmed, wal_end: slot.wal_end })
     }
 }
