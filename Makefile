@@ -44,7 +44,7 @@ lint: setup-build ## Check format, lints and documentation; warnings are errors
 	else echo 'cargo-deny is not installed: deny.toml was not checked' >&2; fi
 
 demo: setup-build ## Watch changes travel from a PostgreSQL server to a Kafka broker
-	@$(call step,building pgsluice and the demo unoptimised, which is sooner done (some minutes the first time))
+	@$(call step,building pgsluice and the demo (unoptimised: that is sooner done; some minutes the first time))
 	$(CARGO) build --locked --bin pgsluice --example demo
 	@$(call step,starting the demo)
 	@exec $(CARGO) run --quiet --locked --example demo

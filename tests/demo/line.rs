@@ -85,7 +85,7 @@ mod tests {
     use crate::envelope::{Columns, Event, Kind};
 
     fn columns(json: &str) -> Option<Columns> {
-        Some(serde_json::from_str(json).unwrap())
+        serde_json::from_str(json).unwrap()
     }
 
     fn event(kind: Kind) -> Event {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaResult;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
@@ -16,6 +16,8 @@ use crate::support::Result;
 const WAITING: usize = 1000;
 /// How often it looks for new topics.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long reading may fail without a break.
+const PATIENCE: Duration = Duration::from_secs(20);
 const METADATA_LIMIT: Duration = Duration::from_secs(10);
 
 /// A record as a consumer sees it.
@@ -39,7 +41,7 @@ pub(crate) fn read(bootstrap: &str, prefix: &str) -> Result<mpsc::Receiver<Resul
     let consumer: BaseConsumer = config.create()?;
     let prefix = format!("{prefix}.");
     std::thread::Builder::new().name("reader".to_owned()).spawn(move || {
-        let mut reader = Reader { consumer, prefix, known: BTreeSet::new() };
+        let mut reader = Reader { consumer, prefix, known: BTreeSet::new(), failing_since: None };
         if let Err(error) = reader.run(&sender) {
             // Nobody listens any more when the demo has ended.
             drop(sender.blocking_send(Err(error)));
@@ -53,6 +55,8 @@ struct Reader {
     prefix: String,
     /// Topic and partition of what is read.
     known: BTreeSet<(String, i32)>,
+    /// Since when there has been nothing but errors.
+    failing_since: Option<Instant>,
 }
 
 impl Reader {
@@ -60,43 +64,49 @@ impl Reader {
         let mut looked: Option<Instant> = None;
         while !sender.is_closed() {
             if looked.is_none_or(|at| at.elapsed() > LOOK_EVERY) {
-                self.take_new_topics()?;
+                let taken = self.take_new_topics();
+                self.judge(taken)?;
                 looked = Some(Instant::now());
             }
-            match self.consumer.poll(Duration::from_millis(100)) {
-                None => {}
-                // Where nobody takes it any more, the loop ends.
-                Some(Ok(message)) => drop(sender.blocking_send(Ok(consumed(&message)))),
-                // A broker that comes back, a topic just made.
-                Some(Err(KafkaError::MessageConsumption(code))) if passes(code) => {}
-                Some(Err(error)) => return Err(format!("reading from Kafka: {error}").into()),
+            let received = self.consumer.poll(Duration::from_millis(100)).transpose();
+            let record = received.map(|message| message.map(|message| consumed(&message)));
+            // Where nobody takes it any more, the loop ends.
+            if let Some(record) = self.judge(record)?.flatten() {
+                drop(sender.blocking_send(Ok(record)));
             }
         }
         Ok(())
+    }
+
+    /// Brokers come back and topics just made become known: only errors that go on are told.
+    fn judge<T>(&mut self, outcome: KafkaResult<T>) -> Result<Option<T>> {
+        match outcome {
+            Ok(value) => {
+                self.failing_since = None;
+                Ok(Some(value))
+            }
+            Err(error) if self.failing_since.get_or_insert_with(Instant::now).elapsed() > PATIENCE => {
+                Err(format!("reading from Kafka: {error}").into())
+            }
+            Err(_) => Ok(None),
+        }
     }
 
     /// The topic of logical messages is made with the first of them.
-    fn take_new_topics(&mut self) -> Result<()> {
-        let metadata = self.consumer.fetch_metadata(None, METADATA_LIMIT);
-        let metadata = metadata.map_err(|error| format!("asking Kafka for its topics: {error}"))?;
+    fn take_new_topics(&mut self) -> KafkaResult<()> {
+        let metadata = self.consumer.fetch_metadata(None, METADATA_LIMIT)?;
         let mut new = TopicPartitionList::new();
         for topic in metadata.topics().iter().filter(|topic| topic.name().starts_with(&self.prefix)) {
             for partition in topic.partitions() {
-                if self.known.insert((topic.name().to_owned(), partition.id())) {
+                let place = (topic.name().to_owned(), partition.id());
+                if !self.known.contains(&place) {
                     new.add_partition_offset(topic.name(), partition.id(), Offset::Beginning)?;
+                    self.known.insert(place);
                 }
             }
         }
-        if new.count() > 0 {
-            self.consumer.incremental_assign(&new)?;
-        }
-        Ok(())
+        if new.count() > 0 { self.consumer.incremental_assign(&new) } else { Ok(()) }
     }
-}
-
-fn passes(code: RDKafkaErrorCode) -> bool {
-    use RDKafkaErrorCode as Code;
-    matches!(code, Code::BrokerTransportFailure | Code::AllBrokersDown | Code::UnknownTopicOrPartition)
 }
 
 fn consumed(message: &BorrowedMessage<'_>) -> Consumed {
