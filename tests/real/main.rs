@@ -10,7 +10,11 @@
 )]
 
 mod context;
+#[cfg(feature = "kafka")]
+mod golden;
 mod left_behind;
+#[cfg(feature = "kafka")]
+mod pgsluice;
 mod servers;
 mod shared;
 mod suite;
@@ -35,6 +39,8 @@ fn main() -> ExitCode {
     let mut suite = Suite::default();
     servers::register(&mut suite);
     left_behind::register(&mut suite);
+    #[cfg(feature = "kafka")]
+    golden::register(&mut suite);
     let conclusion = libtest_mimic::run(&arguments, suite.into_trials());
     support::finish();
     if !arguments.list {
