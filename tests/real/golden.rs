@@ -6,7 +6,6 @@
 mod compare;
 mod differences;
 mod expected;
-pub(crate) mod json;
 mod lossless;
 mod partitioner;
 mod relations;

@@ -12,6 +12,8 @@
 mod context;
 #[cfg(feature = "kafka")]
 mod golden;
+#[cfg(feature = "kafka")]
+mod json;
 mod left_behind;
 #[cfg(feature = "kafka")]
 mod pgsluice;
@@ -19,6 +21,8 @@ mod servers;
 mod shared;
 mod suite;
 mod tally;
+#[cfg(feature = "kafka")]
+mod values;
 
 #[path = "../support/servers/mod.rs"]
 mod support;
@@ -40,7 +44,10 @@ fn main() -> ExitCode {
     servers::register(&mut suite);
     left_behind::register(&mut suite);
     #[cfg(feature = "kafka")]
-    golden::register(&mut suite);
+    {
+        golden::register(&mut suite);
+        values::register(&mut suite);
+    }
     let conclusion = libtest_mimic::run(&arguments, suite.into_trials());
     support::finish();
     if !arguments.list {

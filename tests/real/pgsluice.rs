@@ -49,7 +49,8 @@ impl Pgsluice {
         let started = Self { process, slot, log };
         let mut session = Session::open(database, &database.database)?;
         // A slot is in use while it is being made, too.
-        let streams = "EXISTS (SELECT FROM pg_stat_replication WHERE pid = active_pid AND state = 'streaming')";
+        let streams =
+            "EXISTS (SELECT FROM pg_stat_replication WHERE pid = active_pid AND state = 'streaming')";
         started.wait(&mut session, streams, "it does not stream")?;
         Ok(started)
     }

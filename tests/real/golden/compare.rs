@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::expected::Expected;
-use super::json::Json;
+use crate::json::Json;
 use crate::support::Result;
 use crate::support::broker_client::ConsumedRecord;
 

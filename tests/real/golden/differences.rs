@@ -2,9 +2,9 @@
 //! item turns the reference's records into those that are expected.
 
 use super::expected::Expected;
-use super::json::Json;
 use super::lossless::{Form, Lossless};
 use super::partitioner::partition;
+use crate::json::Json;
 use crate::support::Result;
 
 /// One intended difference.

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::json::Json;
 use super::script::golden;
+use crate::json::Json;
 use crate::support::Result;
 
 /// A record that pgsluice should send.

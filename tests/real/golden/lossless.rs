@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::json::Json;
 use super::script::golden;
+use crate::json::Json;
 use crate::support::Result;
 
 /// The values of one scenario.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::compare::{Pair, Sent};
-use super::json::Json;
+use crate::json::Json;
 use crate::support::Result;
 
 /// Microseconds on the server's clock, before the first statement and after the last one.
