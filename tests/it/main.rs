@@ -22,6 +22,7 @@ mod random_streams;
 mod stopping;
 #[path = "../support/mod.rs"]
 mod support;
+mod waiting;
 
 use std::time::Duration;
 
