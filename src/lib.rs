@@ -2,12 +2,14 @@
 
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "kafka")]
 pub mod app;
 pub mod backoff;
 #[cfg(feature = "kafka")]
+pub mod check;
+#[cfg(feature = "kafka")]
 pub mod cli;
 pub mod clock;
+#[cfg(feature = "kafka")]
 pub mod config;
 pub mod data_type;
 pub mod decode;

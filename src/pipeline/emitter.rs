@@ -12,6 +12,7 @@ use crate::pipeline::plans::{Plans, Treatment};
 use crate::pipeline::table_filter::TableFilter;
 use crate::pipeline::transaction::{CommitTime, OpenTransaction, XidEpoch};
 use crate::postgres::catalog::Catalog;
+use crate::postgres::client::{Dial, Login};
 use crate::record::Record;
 use crate::sink::Sink;
 use crate::table::TableName;
@@ -19,9 +20,9 @@ use crate::time::UnixMicros;
 
 /// The form of the output.
 #[derive(Debug)]
-pub enum Format {
+pub enum Format<D: Dial = Login> {
     /// Events with keys and headers, for which tables are looked up in the catalog.
-    Events(Box<EventFormat>),
+    Events(Box<EventFormat<D>>),
     /// Lines for people, which need no catalog.
     Lines {
         /// Writes them.
@@ -33,13 +34,13 @@ pub enum Format {
 
 /// What events are made with.
 #[derive(Debug)]
-pub struct EventFormat {
+pub struct EventFormat<D: Dial = Login> {
     /// Writes them.
     pub encoder: Encoder,
     /// The tables' plans.
     pub plans: Plans,
     /// Where tables are looked up.
-    pub catalog: Catalog,
+    pub catalog: Catalog<D>,
     /// The topic of logical messages.
     pub message_topic: String,
 }
@@ -57,9 +58,9 @@ pub struct Counts {
 
 /// Turns messages into records and keeps the books on transactions and positions.
 #[derive(Debug)]
-pub struct Emitter<'a, S> {
+pub struct Emitter<'a, S, D: Dial = Login> {
     /// The form of the output.
-    pub format: &'a mut Format,
+    pub format: &'a mut Format<D>,
     /// Where records go.
     pub delivery: &'a mut Delivery<S>,
     /// What the server is told.
@@ -76,7 +77,7 @@ pub struct Emitter<'a, S> {
     pub counts: Counts,
 }
 
-impl<S: Sink> Emitter<'_, S> {
+impl<S: Sink, D: Dial> Emitter<'_, S, D> {
     /// Takes one decoded message with its `dataStart`. `commit_time` is for a BEGIN.
     pub async fn message(
         &mut self,
@@ -86,12 +87,13 @@ impl<S: Sink> Emitter<'_, S> {
     ) -> Result<(), PipelineError> {
         self.ack.received(lsn);
         match decoded {
+            Decoded::Begin(_) if self.open.is_some() => return Err(unexpected(lsn, NESTED)),
             Decoded::Begin(begin) => {
                 let xid = self.epoch.widen(begin.xid.unwrap_or(0));
                 self.open = Some(OpenTransaction::new(xid, commit_time));
                 self.ack.begin();
             }
-            Decoded::Commit(_) => self.commit(lsn),
+            Decoded::Commit(commit) => self.commit(commit.xid, lsn)?,
             Decoded::Change(change) => self.change(&change, lsn).await?,
             Decoded::Truncate(truncate) => self.truncate(&truncate, lsn).await?,
             Decoded::Message(message) => self.logical_message(&message, lsn).await?,
@@ -108,13 +110,16 @@ impl<S: Sink> Emitter<'_, S> {
         }
     }
 
-    fn commit(&mut self, end: Lsn) {
-        if let Some(open) = self.open.take() {
-            self.counts.last_commit_time = Some(open.commit_time());
+    fn commit(&mut self, xid: Option<u32>, end: Lsn) -> Result<(), PipelineError> {
+        let open = self.open.take().ok_or_else(|| unexpected(end, OUTSIDE))?;
+        if xid.is_some_and(|xid| !open.has_xid(xid)) {
+            return Err(unexpected(end, OTHER_XID));
         }
+        self.counts.last_commit_time = Some(open.commit_time());
         let position = self.ack.commit(end);
         self.delivery.ends_at(position);
         self.last_commit = Some(end);
+        Ok(())
     }
 
     fn next_change(&mut self, lsn: Lsn) -> Result<Source, PipelineError> {
@@ -287,7 +292,10 @@ const TWO_PHASE: &str = "the slot has two-phase decoding, which shows transactio
                          make a slot without two_phase";
 const STREAMED: &str = "the plugin streams transactions in progress (option stream-changes), which shows no rows; \
                         the option must not be set";
-const OUTSIDE: &str = "a change stands outside of BEGIN and COMMIT (plugin option skip-empty-xacts?)";
+const NESTED: &str = "a BEGIN stands inside a transaction";
+const OTHER_XID: &str = "a COMMIT names another transaction than its BEGIN";
+const OUTSIDE: &str =
+    "a change or COMMIT stands outside of BEGIN and COMMIT (plugin option skip-empty-xacts?)";
 const CONTRADICTION: &str = "the old and the new row of a change have different columns";
 
 fn unexpected(lsn: Lsn, reason: &'static str) -> PipelineError {

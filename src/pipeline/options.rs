@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::encode::EncodeOptions;
+use crate::lsn::Lsn;
 use crate::pipeline::table_filter::TableFilter;
 use crate::postgres::client::Login;
 
@@ -24,6 +25,8 @@ pub struct Intervals {
     pub progress: Duration,
     /// Longest pause between two status updates.
     pub status: Duration,
+    /// How long the server may be silent, although it is asked for a sign of life with every status update.
+    pub silence: Duration,
     /// How long a stop waits for records in flight.
     pub drain: Duration,
 }
@@ -33,20 +36,23 @@ impl Intervals {
     /// it, because its own request for a reply queues behind data.
     pub fn for_server(wal_sender_timeout: Option<Duration>, drain: Duration) -> Self {
         let status = wal_sender_timeout.map_or(MAX_STATUS, |timeout| (timeout / 3).min(MAX_STATUS));
-        Self { progress: Duration::from_secs(1), status, drain }
+        let silence = wal_sender_timeout.map_or(MIN_SILENCE, |timeout| (timeout * 2).max(MIN_SILENCE));
+        Self { progress: Duration::from_secs(1), status, silence, drain }
     }
 }
 
+/// A server that decodes a long stretch of WAL may have nothing to say for a while.
+const MIN_SILENCE: Duration = Duration::from_mins(1);
 /// The longest pause between status updates.
 const MAX_STATUS: Duration = Duration::from_secs(10);
 
 /// A pipeline from a slot to a sink.
 #[derive(Clone, Debug)]
-pub struct PipelineOptions {
+pub struct PipelineOptions<D = Login> {
     /// Its name, which its progress is kept under.
     pub name: String,
     /// How to log in to the server.
-    pub login: Login,
+    pub login: D,
     /// The slot.
     pub slot: SlotOptions,
     /// The tables.
@@ -59,4 +65,6 @@ pub struct PipelineOptions {
     pub drain_timeout: Duration,
     /// Whether to go on at the slot's position although changes are missing before it.
     pub accept_gap: bool,
+    /// Where to stop.
+    pub end_lsn: Option<Lsn>,
 }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::clock::Clock;
 use crate::decode::test_decoding::TestDecoding;
+use crate::lsn::Lsn;
 use crate::pipeline::emitter::Emitter;
 use crate::pipeline::error::PipelineError;
 use crate::pipeline::look_ahead::{Found, LookAhead};
@@ -18,7 +19,7 @@ use crate::pipeline::options::Intervals;
 use crate::pipeline::reader::{Reader, Step};
 use crate::pipeline::status::PipelineStatus;
 use crate::pipeline::transaction::{CommitTime, OpenTransaction};
-use crate::postgres::client::{ReplicationStream, StreamEvent};
+use crate::postgres::client::{Dial, Login, ReplicationStream, StreamEvent};
 use crate::postgres::error::ClientError;
 use crate::postgres::protocol::replication::XLogData;
 use crate::sink::Sink;
@@ -47,22 +48,24 @@ pub enum Ended {
 }
 
 /// A stream and everything that goes with it.
-pub struct Session<'a, C, S> {
+pub struct Session<'a, C, S, D: Dial = Login> {
     /// The connection.
     pub stream: ReplicationStream<C>,
     /// What becomes of messages.
-    pub emitter: Emitter<'a, S>,
+    pub emitter: Emitter<'a, S, D>,
     /// When to read.
     pub reader: Reader,
     /// Times to keep to.
     pub intervals: Intervals,
+    /// Where to stop; `None` to stop only when told to.
+    pub end_lsn: Option<Lsn>,
     /// Where the state is published.
     pub status: &'a watch::Sender<PipelineStatus>,
     /// Wall-clock time.
     pub clock: Clock,
 }
 
-impl<C, S> std::fmt::Debug for Session<'_, C, S> {
+impl<C, S, D: Dial> std::fmt::Debug for Session<'_, C, S, D> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session").field("reader", &self.reader).finish_non_exhaustive()
     }
@@ -86,6 +89,8 @@ struct Progress {
     blocked_since: Option<Instant>,
     /// The server has ended the stream.
     ended: bool,
+    /// When the server was last heard of, or not listened to.
+    last_heard: Instant,
     next_tick: Instant,
     next_record: Instant,
     next_status: Instant,
@@ -94,7 +99,7 @@ struct Progress {
     bytes: u64,
 }
 
-impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink> Session<'_, C, S> {
+impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink, D: Dial> Session<'_, C, S, D> {
     /// Streams until `stop` turns true, the server shuts down, or something fails.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<Ended, PipelineError> {
         let now = Instant::now();
@@ -104,6 +109,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink> Session<'_, C, S> {
             blocked: false,
             blocked_since: None,
             ended: false,
+            last_heard: now,
             next_tick: now,
             next_record: now,
             next_status: now,
@@ -120,8 +126,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink> Session<'_, C, S> {
                 () = sleep_until(progress.next_tick) => self.tick(&mut progress)?,
                 read = read(&mut self.stream, next_read), if !progress.blocked => {
                     if let Some(bytes) = read? {
+                        let now = Instant::now();
                         progress.bytes += bytes as u64;
-                        self.reader.read(bytes, Instant::now());
+                        if bytes > 0 {
+                            progress.last_heard = now;
+                        }
+                        self.reader.read(bytes, now);
                     }
                 }
                 () = sleep_until(poll_at), if !self.emitter.delivery.is_settled() => {}
@@ -134,9 +144,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink> Session<'_, C, S> {
             if progress.ended {
                 return Ok(Ended::ServerShutdown);
             }
+            if self.is_at_end() {
+                break;
+            }
         }
         self.drain(progress).await?;
         Ok(Ended::Stopped)
+    }
+
+    fn is_at_end(&self) -> bool {
+        let received = self.emitter.ack.positions().received;
+        self.emitter.open.is_none() && self.end_lsn.is_some_and(|end| received >= end)
     }
 
     /// Processes the whole frames in the buffer, as far as the budgets allow.
@@ -199,28 +217,37 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink> Session<'_, C, S> {
             emitter.delivery.record_progress(delivered)?;
             progress.next_record = now + self.intervals.progress;
         }
-        if emitter.ack.status_due() || now >= progress.next_status {
-            self.send_status().await?;
+        let heartbeat = now >= progress.next_status;
+        if emitter.ack.status_due() || heartbeat {
+            self.send_status(heartbeat).await?;
             progress.next_status = now + self.intervals.status;
         }
         Ok(())
     }
 
-    async fn send_status(&mut self) -> Result<(), ClientError> {
+    /// Sends where we stand. `ask` for a sign of life, which a server that has nothing to send would not give.
+    async fn send_status(&mut self, ask: bool) -> Result<(), ClientError> {
         let status = self.emitter.ack.status();
-        self.stream.send_status(status.write, status.flush, status.flush, self.clock.now(), false).await?;
+        self.stream.send_status(status.write, status.flush, status.flush, self.clock.now(), ask).await?;
         self.emitter.ack.sent(status);
         Ok(())
     }
 
     fn tick(&mut self, progress: &mut Progress) -> Result<(), PipelineError> {
         progress.next_tick = Instant::now() + TICK.min(self.intervals.status);
-        self.clock = Clock::system();
+        self.clock = self.clock.again();
         if progress.blocked_since.is_some_and(|since| since.elapsed() > STALL_LIMIT) {
             return Err(PipelineError::Stalled);
         }
         if self.emitter.ack.positions().recorded.is_valid() {
             self.emitter.delivery.forget_predecessor()?;
+        }
+        if progress.blocked {
+            progress.last_heard = Instant::now();
+        } else if progress.last_heard.elapsed() > self.intervals.silence {
+            return Err(
+                ClientError::Closed { when: "without a word: it has been silent for too long" }.into()
+            );
         }
         self.publish(progress, true);
         Ok(())
@@ -260,7 +287,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink> Session<'_, C, S> {
                 self.emitter.delivery.record_progress(delivered)?;
             }
             if self.emitter.ack.status_due() || Instant::now() >= progress.next_status {
-                self.send_status().await?;
+                self.send_status(false).await?;
                 progress.next_status = Instant::now() + self.intervals.status;
             }
             if !unfinished
@@ -274,7 +301,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink> Session<'_, C, S> {
             }
             sleep(POLL_BLOCKED).await;
         }
-        self.send_status().await?;
+        self.send_status(false).await?;
         self.publish(&progress, false);
         match self.stream.stop(STOP_TIMEOUT).await {
             Ok(how) => tracing::debug!(?how, "the stream is closed"),

@@ -54,6 +54,11 @@ impl OpenTransaction {
         Self { xid, time, id: None, next_ordinal: 1 }
     }
 
+    /// Whether `xid`, 32 bits as printed, is this transaction's.
+    pub fn has_xid(&self, xid: u32) -> bool {
+        self.xid & u64::from(u32::MAX) == u64::from(xid)
+    }
+
     /// Whether the whole transaction is known to be in the read buffer.
     pub fn is_buffered(&self) -> bool {
         matches!(self.time, CommitTime::Known(_))

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use pgsluice::lsn::Lsn;
-use pgsluice::postgres::client::replication::Stopped;
-use pgsluice::postgres::client::{Mode, StreamEvent};
+use pgsluice::postgres::client::{Mode, Stopped, StreamEvent};
 use pgsluice::postgres::error::{ClientError, ErrorClass};
 use pgsluice::time::UnixMicros;
 

@@ -10,11 +10,19 @@
 )]
 
 mod context;
+#[cfg(feature = "kafka")]
+mod golden;
+#[cfg(feature = "kafka")]
+mod json;
 mod left_behind;
+#[cfg(feature = "kafka")]
+mod pgsluice;
 mod servers;
 mod shared;
 mod suite;
 mod tally;
+#[cfg(feature = "kafka")]
+mod values;
 
 #[path = "../support/servers/mod.rs"]
 mod support;
@@ -32,9 +40,15 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let arguments = Arguments::from_args();
+    suite::note_places_of_panics();
     let mut suite = Suite::default();
     servers::register(&mut suite);
     left_behind::register(&mut suite);
+    #[cfg(feature = "kafka")]
+    {
+        golden::register(&mut suite);
+        values::register(&mut suite);
+    }
     let conclusion = libtest_mimic::run(&arguments, suite.into_trials());
     support::finish();
     if !arguments.list {

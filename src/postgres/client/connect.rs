@@ -5,152 +5,20 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout};
 
+use super::options::{ConnectOptions, Mode, SessionSettings};
 use crate::postgres::auth::{Exchange, Method};
 use crate::postgres::error::ClientError;
 use crate::postgres::protocol::error::ProtocolError;
-use crate::postgres::protocol::frame::{DEFAULT_QUERY_LIMIT, DEFAULT_STREAM_LIMIT};
 use crate::postgres::protocol::frontend;
 use crate::postgres::protocol::notice::ServerError;
 use crate::postgres::protocol::sqlstate::SqlState;
 use crate::postgres::protocol::startup::{Session, Startup, Step};
-use crate::postgres::transport::dial::{DialError, Dialed, Target, dial};
+use crate::postgres::transport::dial::{DialError, Dialed, dial};
 use crate::postgres::transport::framed::{Framed, ReceiveError};
 use crate::postgres::transport::stream::Stream;
-use crate::secret::Secret;
 
 /// A server that refuses without a length writes no more than a line.
 const PLAIN_ERROR_LIMIT: usize = 8 << 10;
-
-/// Everything needed to open a connection. `Debug` shows no password.
-#[derive(Debug, Clone)]
-pub struct ConnectOptions {
-    /// A name, an address, or the folder of a Unix-domain socket.
-    pub host: String,
-    /// The port.
-    pub port: u16,
-    /// The role.
-    pub user: String,
-    /// The database.
-    pub database: String,
-    /// The password, sent or proved only if the server asks.
-    pub password: Option<Secret>,
-    /// Shown in the server's views and log, and matched by `synchronous_standby_names`.
-    pub application_name: String,
-    /// For resolving, connecting and logging in together.
-    pub connect_timeout: Duration,
-    /// `SO_RCVBUF` in bytes; `None` leaves it to the kernel.
-    pub receive_buffer: Option<u32>,
-    /// The longest row of a query and the longest message of a stream, in bytes.
-    pub max_query_row: usize,
-    /// The longest `CopyData` of a stream, in bytes.
-    pub max_stream_message: usize,
-    /// The settings of the session.
-    pub settings: SessionSettings,
-    /// Further parameters of the `StartupMessage`, which may name any setting.
-    pub extra: Vec<(String, String)>,
-}
-
-impl ConnectOptions {
-    /// Options with the usual defaults: port 5432, no password, 10 s to log in, pinned settings.
-    pub fn new(host: &str, user: &str, database: &str) -> Self {
-        Self {
-            host: host.to_owned(),
-            port: 5432,
-            user: user.to_owned(),
-            database: database.to_owned(),
-            password: None,
-            application_name: "pgsluice".to_owned(),
-            connect_timeout: Duration::from_secs(10),
-            receive_buffer: None,
-            max_query_row: DEFAULT_QUERY_LIMIT,
-            max_stream_message: DEFAULT_STREAM_LIMIT,
-            settings: SessionSettings::default(),
-            extra: Vec::new(),
-        }
-    }
-
-    fn target(&self) -> Target {
-        Target {
-            host: self.host.clone(),
-            port: self.port,
-            receive_buffer: self.receive_buffer,
-            timeout: self.connect_timeout,
-        }
-    }
-}
-
-/// Settings in the `options` of the `StartupMessage`. What a server prints depends on them, and those set there
-/// also hold when its configuration is reloaded under a running stream.
-#[derive(Debug, Clone)]
-pub struct SessionSettings {
-    /// `options` as a user wrote them, in libpq's syntax; the settings below come behind and win.
-    pub user_options: Option<String>,
-    /// Name and value of each setting.
-    pub pinned: Vec<(String, String)>,
-    /// `wal_sender_timeout` for replication connections. Servers before 12 refuse it at login and are then asked
-    /// again without it.
-    pub wal_sender_timeout: Option<Duration>,
-}
-
-impl Default for SessionSettings {
-    /// The settings that make printed values and type names the same everywhere.
-    fn default() -> Self {
-        let pinned = [
-            ("search_path", ""),
-            ("datestyle", "ISO"),
-            ("intervalstyle", "postgres"),
-            ("timezone", "UTC"),
-            ("bytea_output", "hex"),
-            ("extra_float_digits", "3"),
-            ("lc_monetary", "C"),
-            ("quote_all_identifiers", "off"),
-        ];
-        Self {
-            user_options: None,
-            pinned: pinned.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-            wal_sender_timeout: None,
-        }
-    }
-}
-
-impl SessionSettings {
-    /// The text of the `options` parameter for a connection of this mode.
-    fn options(&self, mode: Mode) -> String {
-        let mut options = self.user_options.clone().unwrap_or_default();
-        for (name, value) in &self.pinned {
-            push_setting(&mut options, name, value);
-        }
-        if let (Mode::Replication, Some(timeout)) = (mode, self.wal_sender_timeout) {
-            push_setting(&mut options, "wal_sender_timeout", &format!("{}ms", timeout.as_millis()));
-        }
-        options
-    }
-}
-
-/// ` -c name=value`; white space would end the value and a backslash escapes, so both take a backslash.
-fn push_setting(options: &mut String, name: &str, value: &str) {
-    if !options.is_empty() {
-        options.push(' ');
-    }
-    options.push_str("-c ");
-    options.push_str(name);
-    options.push('=');
-    for c in value.chars() {
-        if c.is_ascii_whitespace() || c == '\\' {
-            options.push('\\');
-        }
-        options.push(c);
-    }
-}
-
-/// What the connection is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// SQL.
-    Sql,
-    /// A walsender of the database (`replication=database`): replication commands, and SQL as simple queries.
-    Replication,
-}
 
 /// An open session.
 #[derive(Debug)]
@@ -350,6 +218,3 @@ pub(super) async fn terminate<S: AsyncWrite + Unpin>(framed: &mut Framed<S>, dea
         Err(_) => tracing::debug!("the server did not take Terminate in time"),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,10 +6,14 @@
 pub mod connect;
 pub mod conninfo;
 pub mod login;
+pub mod options;
 pub mod query;
 pub mod replication;
+pub mod stream;
 
-pub use connect::{ConnectOptions, Connection, Mode, SessionSettings, connect, connect_with};
-pub use login::{Login, LoginError};
+pub use connect::{Connection, connect, connect_with};
+pub use login::{Dial, Login, LoginError};
+pub use options::{ConnectOptions, Mode, SessionSettings};
 pub use query::ResultSet;
-pub use replication::{ReplicationStream, StreamEvent};
+pub use replication::{CreatedSlot, SystemIdentity};
+pub use stream::{ReplicationStream, Stopped, StreamEvent};

@@ -78,6 +78,7 @@ impl Limits {
     }
 
     /// The greatest length field of a message; `None` where the message has no place.
+    #[inline]
     pub fn of(&self, tag: u8) -> Option<usize> {
         match self.phase {
             Phase::Startup => startup_limit(tag),
@@ -109,6 +110,7 @@ fn query_limit(tag: u8, data: usize) -> Option<usize> {
     }
 }
 
+#[inline]
 fn streaming_limit(tag: u8, data: usize) -> Option<usize> {
     match tag {
         b'd' => Some(data),
@@ -131,11 +133,13 @@ pub struct FrameHeader {
 
 impl FrameHeader {
     /// Bytes of the whole frame.
+    #[inline]
     pub fn total(self) -> usize {
         self.len + 1
     }
 
     /// Bytes of the body.
+    #[inline]
     pub fn body_len(self) -> usize {
         self.len - LENGTH_FIELD
     }
@@ -172,6 +176,7 @@ pub struct Frame<'a> {
 
 impl Frame<'_> {
     /// Where the frame ends in the buffer that was walked: what to consume up to and with this frame.
+    #[inline]
     pub fn end(&self) -> usize {
         self.start + self.header.total()
     }
@@ -191,11 +196,13 @@ pub struct Frames<'a> {
 
 impl<'a> Frames<'a> {
     /// Starts at the first byte of `buf`, which must be the first byte of a frame.
+    #[inline]
     pub fn new(buf: &'a [u8], limits: Limits) -> Self {
         Self::starting_at(buf, 0, limits)
     }
 
     /// Starts at an offset of `buf` where a frame starts, for example at [`Frame::end`] of one walked before.
+    #[inline]
     pub fn starting_at(buf: &'a [u8], at: usize, limits: Limits) -> Self {
         Self { buf, at, limits, failed: false }
     }

@@ -6,14 +6,17 @@ use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::sink::SinkError;
 use crate::sink::kafka::options::KafkaOptions;
 use crate::sink::kafka::outcome;
-use crate::task;
+use crate::task::{self, DropElsewhere};
 
 /// How long one request to the brokers may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Topics named in one request: a cluster takes its time for each that it makes.
+const TOPICS_PER_REQUEST: usize = 200;
 /// Kafka's default for `message.max.bytes`, taken where a topic's own value may not be read.
 const DEFAULT_MAX_MESSAGE_BYTES: usize = 1_048_588;
 
@@ -28,15 +31,17 @@ pub struct PreparedTopic {
 
 /// Checks that each topic exists, creates those that do not, and reads their limits.
 pub async fn prepare(options: &KafkaOptions, names: Vec<String>) -> Result<Vec<PreparedTopic>, SinkError> {
-    let options = options.clone();
-    run("kafka-topics", move |runtime| {
-        let admin = connect(&options)?;
-        let missing = missing(&admin, &options, &names)?;
+    run(options, move |admin, options, runtime| {
+        let missing = missing(admin, options, &names)?;
         runtime.block_on(async {
             if !missing.is_empty() {
-                create(&admin, &options, &missing).await?;
+                create(admin, options, &missing).await?;
             }
-            limits(&admin, names).await
+            let mut prepared = Vec::with_capacity(names.len());
+            for some in names.chunks(TOPICS_PER_REQUEST) {
+                prepared.extend(limits(admin, some).await?);
+            }
+            Ok(prepared)
         })
     })
     .await
@@ -49,10 +54,8 @@ pub async fn create_with(
     partitions: i32,
     settings: &'static [(&'static str, &'static str)],
 ) -> Result<(), SinkError> {
-    let options = options.clone();
-    run("kafka-topics", move |runtime| {
-        let admin = connect(&options)?;
-        if missing(&admin, &options, std::slice::from_ref(&name))?.is_empty() {
+    run(options, move |admin, options, runtime| {
+        if missing(admin, options, std::slice::from_ref(&name))?.is_empty() {
             return Ok(());
         }
         runtime.block_on(async {
@@ -61,7 +64,7 @@ pub async fn create_with(
             for (key, value) in settings {
                 topic = topic.set(key, value);
             }
-            create_all(&admin, &[topic]).await
+            create_all(admin, &[topic]).await
         })
     })
     .await
@@ -69,27 +72,27 @@ pub async fn create_with(
 
 /// Which of `names` do not exist.
 pub async fn find_missing(options: &KafkaOptions, names: Vec<String>) -> Result<Vec<String>, SinkError> {
-    let options = options.clone();
-    run("kafka-topics", move |_| missing(&connect(&options)?, &options, &names)).await
+    run(options, move |admin, options, _| missing(admin, options, &names)).await
 }
 
-/// Runs `work` on a thread of its own, with a runtime for the administration client's futures.
+/// Runs `work` with an administration client on a thread of its own, and with a runtime for the client's futures.
 async fn run<T: Send + 'static>(
-    name: &'static str,
-    work: impl FnOnce(&tokio::runtime::Runtime) -> Result<T, SinkError> + Send + 'static,
+    options: &KafkaOptions,
+    work: impl FnOnce(&AdminClient<Quiet>, &KafkaOptions, &Runtime) -> Result<T, SinkError> + Send + 'static,
 ) -> Result<T, SinkError> {
     let retry = |reason: String| SinkError::Retry { reason, hint: "trying again" };
+    let options = options.clone();
     let call = move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
+        let runtime = Builder::new_current_thread()
             .build()
             .map_err(|error| retry(format!("no runtime for the administration client: {error}")))?;
-        work(&runtime)
+        let admin = AdminClient::from_config_and_context(&options.client(), Quiet)
+            .map_err(|error| outcome::of_call(&error))?;
+        // Its destructor waits for its thread, up to a tenth of a second.
+        let admin = DropElsewhere::new("kafka-close", admin);
+        work(&admin, &options, &runtime)
     };
-    task::blocking(name, call).await.map_err(|lost| retry(lost.to_string()))?
-}
-
-fn connect(options: &KafkaOptions) -> Result<AdminClient<Quiet>, SinkError> {
-    AdminClient::from_config_and_context(&options.client(), Quiet).map_err(|error| outcome::of_call(&error))
+    task::blocking("kafka-topics", call).await.map_err(|lost| retry(lost.to_string()))?
 }
 
 fn missing(
@@ -126,15 +129,16 @@ async fn create(
             hint: "create them, or set create = true in [sink.kafka.topics]",
         });
     }
-    let wanted: Vec<NewTopic<'_>> = missing
-        .iter()
-        .map(|name| {
-            let topic =
-                NewTopic::new(name, topics.partitions, TopicReplication::Fixed(topics.replication_factor));
-            topics.config.iter().fold(topic, |topic, (key, value)| topic.set(key, value))
-        })
-        .collect();
-    create_all(admin, &wanted).await
+    let new_topic = |name| {
+        let topic =
+            NewTopic::new(name, topics.partitions, TopicReplication::Fixed(topics.replication_factor));
+        topics.config.iter().fold(topic, |topic, (key, value)| topic.set(key, value))
+    };
+    for some in missing.chunks(TOPICS_PER_REQUEST) {
+        let wanted: Vec<NewTopic<'_>> = some.iter().map(|name| new_topic(name)).collect();
+        create_all(admin, &wanted).await?;
+    }
+    Ok(())
 }
 
 async fn create_all(admin: &AdminClient<Quiet>, wanted: &[NewTopic<'_>]) -> Result<(), SinkError> {
@@ -151,10 +155,7 @@ async fn create_all(admin: &AdminClient<Quiet>, wanted: &[NewTopic<'_>]) -> Resu
     Ok(())
 }
 
-async fn limits(admin: &AdminClient<Quiet>, names: Vec<String>) -> Result<Vec<PreparedTopic>, SinkError> {
-    if names.is_empty() {
-        return Ok(Vec::new());
-    }
+async fn limits(admin: &AdminClient<Quiet>, names: &[String]) -> Result<Vec<PreparedTopic>, SinkError> {
     let specifiers: Vec<ResourceSpecifier<'_>> =
         names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
     let described = admin
@@ -168,9 +169,9 @@ async fn limits(admin: &AdminClient<Quiet>, names: Vec<String>) -> Result<Vec<Pr
     // Answers come in the order of the request. A topic whose settings may not be read has Kafka's default.
     let found = described.iter().map(|result| limit_of(result).unwrap_or(DEFAULT_MAX_MESSAGE_BYTES));
     Ok(names
-        .into_iter()
+        .iter()
         .zip(found)
-        .map(|(name, max_message_bytes)| PreparedTopic { name, max_message_bytes })
+        .map(|(name, max_message_bytes)| PreparedTopic { name: name.clone(), max_message_bytes })
         .collect())
 }
 

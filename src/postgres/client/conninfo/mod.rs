@@ -10,7 +10,7 @@ mod url;
 
 use std::time::Duration;
 
-use super::connect::ConnectOptions;
+use super::options::ConnectOptions;
 use crate::secret::Secret;
 
 /// The host when none is given. libpq would look for a socket's folder, which differs between builds.
