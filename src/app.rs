@@ -44,7 +44,7 @@ pub async fn run(
         }
         let pause = backoff.next_pause();
         match outcome {
-            Ok(Ended::Stopped) => return Ok(()),
+            Ok(Ended::Stopped) => return finish(&mut pipeline).await,
             Ok(Ended::ServerShutdown) => {
                 tracing::warn!(pause_ms = millis(pause), "the server is shutting down; connecting again");
             }
@@ -60,13 +60,19 @@ pub async fn run(
             },
         }
         if wait(pause, &stop).await {
-            return Ok(());
+            return finish(&mut pipeline).await;
         }
     }
 }
 
-/// One attempt. A stop that comes before the stream is open ends it at once: nothing is in flight that a stream
-/// would have to wait for.
+/// The end of a pipeline that was told to stop: what a broken stream left in flight still settles and is recorded.
+async fn finish(pipeline: &mut Supervised) -> Result<(), Failure> {
+    pipeline.finish().await.map_err(|error| match error.disposition() {
+        Disposition::Stop(exit) | Disposition::Retry(exit) => failure(exit, &error),
+    })
+}
+
+/// One attempt. A stop that comes before the stream is open ends it at once.
 async fn interruptible(
     pipeline: &mut Supervised,
     stop: &watch::Receiver<bool>,

@@ -6,6 +6,8 @@
 pub mod app;
 pub mod backoff;
 #[cfg(feature = "kafka")]
+pub mod check;
+#[cfg(feature = "kafka")]
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -98,8 +98,8 @@ fn show(status: &PipelineStatus, rate: u64, lag: &Lag) {
     let lag_bytes = lag.bytes.map_or_else(|| "?".to_owned(), bytes);
     let lag_time = lag.time.map_or_else(|| "?".to_owned(), |time| format!("{:.1} s", time.as_secs_f64()));
     let line = format!(
-        "{state}: {rate} rows/s, {} rows, lag {lag_bytes} / {lag_time}, in flight {}, confirmed {}",
-        status.changes, status.in_flight, status.positions.confirmed
+        "{state}: {rate} rows/s, lag {lag_bytes}, {lag_time}, in flight {}, confirmed {}",
+        status.in_flight, status.positions.confirmed
     );
     // The terminal may be gone; the pipeline is not here to draw.
     drop(write!(std::io::stderr(), "\r\x1b[2K{line}"));

@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_secret_in_a_faulty_line_does_not_show() {
-        let text = format!("{MINIMAL}[source.auth]\npassword = [\"hunter2\"]\n");
+        let text = format!("{MINIMAL}[source.auth]\npassword = {{ environment = \"hunter2\" }}\n");
         let error = parse(&text, "f").unwrap_err().to_string();
         assert!(!error.contains("hunter2"), "{error}");
     }

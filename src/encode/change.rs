@@ -213,11 +213,11 @@ impl Writer<'_> {
         old_key: &mut Vec<u8>,
         mode: DeleteMode,
     ) -> Result<Result<Parts, Outcome>, EncodeError> {
-        if !self.rows.has_old() {
-            return Ok(Err(Outcome::DeleteWithoutKey));
-        }
         if mode == DeleteMode::Skip {
             return Ok(Err(Outcome::Skipped));
+        }
+        if !self.rows.has_old() {
+            return Ok(Err(Outcome::DeleteWithoutKey));
         }
         let has_key = self.with_buffer(old_key, key::push_old_key)?;
         let [event, tombstone] = self.old_row(mode, has_key, false)?;

@@ -18,6 +18,18 @@ pub(crate) fn push_string(out: &mut Vec<u8>, text: &str, quotes: Quotes) {
     out.push(b'"');
 }
 
+/// Appends `text` as a JSON string if it is ASCII with nothing to escape; if not, nothing.
+pub(crate) fn push_plain_string(out: &mut Vec<u8>, text: &[u8], quotes: Quotes) -> bool {
+    let scan = Scan { quote: quotes.mask(), beyond: Beyond::Ascii };
+    let is_plain = scan.find(text) == text.len();
+    if is_plain {
+        out.push(b'"');
+        out.extend_from_slice(text);
+        out.push(b'"');
+    }
+    is_plain
+}
+
 /// Appends what stands between the quotes of a JSON string.
 pub(crate) fn push_escaped(out: &mut Vec<u8>, text: &str, quotes: Quotes) {
     escape(out, text, quotes, Astral::Escaped);
@@ -39,28 +51,34 @@ enum Astral {
 }
 
 fn escape(out: &mut Vec<u8>, text: &str, quotes: Quotes, astral: Astral) {
-    let scan = Scan::new(quotes, astral);
+    let beyond = if astral == Astral::Escaped { Beyond::Plane } else { Beyond::Nothing };
+    let scan = Scan { quote: quotes.mask(), beyond };
     let mut rest = text;
-    while let Some((plain, special)) = rest.split_at_checked(scan.find(rest.as_bytes())) {
+    loop {
+        let Some((plain, special)) = rest.split_at_checked(scan.find(rest.as_bytes())) else { return };
         out.extend_from_slice(plain.as_bytes());
-        let mut characters = special.chars();
-        let Some(character) = characters.next() else { return };
-        match character {
-            '\'' => {
+        let Some(first) = special.as_bytes().first() else { return };
+        let mut length = 1;
+        match first {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\'' => {
                 out.push(b'\'');
                 // The second of the two.
-                characters.next();
+                length = 2;
             }
-            '"' => out.extend_from_slice(b"\\\""),
-            '\\' => out.extend_from_slice(b"\\\\"),
-            '\u{8}' => out.extend_from_slice(b"\\b"),
-            '\t' => out.extend_from_slice(b"\\t"),
-            '\n' => out.extend_from_slice(b"\\n"),
-            '\u{c}' => out.extend_from_slice(b"\\f"),
-            '\r' => out.extend_from_slice(b"\\r"),
-            other => other.encode_utf16(&mut [0; 2]).iter().for_each(|unit| push_unit(out, *unit)),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            0x08 => out.extend_from_slice(b"\\b"),
+            0x0C => out.extend_from_slice(b"\\f"),
+            _ => {
+                let Some(character) = special.chars().next() else { return };
+                character.encode_utf16(&mut [0; 2]).iter().for_each(|unit| push_unit(out, *unit));
+                length = character.len_utf8();
+            }
         }
-        rest = characters.as_str();
+        rest = special.get(length..).unwrap_or_default();
     }
 }
 
@@ -79,53 +97,80 @@ pub(crate) fn push_number(out: &mut Vec<u8>, number: impl itoa::Integer) {
 }
 
 /// Finds the next byte that cannot be copied, eight at a time.
+#[derive(Clone, Copy)]
 struct Scan {
     /// All ones where `'` is to be found.
     quote: u64,
-    /// The high bits where the first byte of a character beyond the Basic Multilingual Plane is to be found.
-    astral: u64,
+    beyond: Beyond,
+}
+
+/// Which bytes above 127 are to be found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beyond {
+    /// All.
+    Ascii,
+    /// The first of each character beyond the Basic Multilingual Plane.
+    Plane,
+    /// None.
+    Nothing,
+}
+
+impl Quotes {
+    fn mask(self) -> u64 {
+        if self == Self::Doubled { u64::MAX } else { 0 }
+    }
 }
 
 /// One in every byte.
 const ONES: u64 = 0x0101_0101_0101_0101;
 /// The highest bit of every byte.
 const HIGH: u64 = 0x8080_8080_8080_8080;
+/// Spaces fill up a word that is not whole: they are never special.
+const SPACES: u64 = ONES * 0x20;
 
 impl Scan {
-    fn new(quotes: Quotes, astral: Astral) -> Self {
-        Self {
-            quote: if quotes == Quotes::Doubled { u64::MAX } else { 0 },
-            astral: if astral == Astral::Escaped { HIGH } else { 0 },
-        }
-    }
-
     /// Index of the first special byte, or the length.
-    fn find(&self, bytes: &[u8]) -> usize {
+    fn find(self, bytes: &[u8]) -> usize {
         let (words, tail) = bytes.as_chunks::<8>();
-        for (index, word) in words.iter().enumerate() {
+        let mut at = 0;
+        for word in words {
             let marks = self.marks(u64::from_le_bytes(*word));
             if marks != 0 {
-                return index * 8 + first_mark(marks);
+                return at + first_mark(marks);
             }
+            at += 8;
         }
-        // Spaces fill up the last word: they are never special.
-        let mut last = [b' '; 8];
-        last.iter_mut().zip(tail).for_each(|(to, from)| *to = *from);
-        let marks = self.marks(u64::from_le_bytes(last));
-        words.len() * 8 + if marks == 0 { tail.len() } else { first_mark(marks) }
+        if tail.is_empty() {
+            return at;
+        }
+        let marks = self.marks(tail_word(bytes, tail));
+        if marks == 0 { bytes.len() } else { at + first_mark(marks) }
     }
 
     /// The high bit of every special byte. Borrows can mark bytes behind the first marked one wrongly, never
     /// one before it.
-    fn marks(&self, word: u64) -> u64 {
-        let below = |limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word & HIGH;
-        let equal = |byte: u8| {
-            let zero = word ^ (ONES * u64::from(byte));
-            zero.wrapping_sub(ONES) & !zero & HIGH
+    fn marks(self, word: u64) -> u64 {
+        let zero = |word: u64| word.wrapping_sub(ONES) & !word;
+        let control = word.wrapping_sub(SPACES) & !word;
+        let escaped = zero(word ^ (ONES * 0x22)) | zero(word ^ (ONES * 0x5C));
+        let quote = zero(word ^ (ONES * 0x27)) & self.quote;
+        let beyond = match self.beyond {
+            Beyond::Ascii => word,
+            // 0xF0 and above: the four high bits are set.
+            Beyond::Plane => word & word << 1 & word << 2 & word << 3,
+            Beyond::Nothing => 0,
         };
-        // 0xF0 and above: the four high bits are set.
-        let four_bytes = word & word << 1 & word << 2 & word << 3 & self.astral;
-        below(0x20) | equal(b'"') | equal(b'\\') | (equal(b'\'') & self.quote) | four_bytes
+        (control | escaped | quote | beyond) & HIGH
+    }
+}
+
+/// The last bytes of a text, which are less than a word, filled up.
+fn tail_word(bytes: &[u8], tail: &[u8]) -> u64 {
+    let filled = 8 * (8 - tail.len());
+    match bytes.last_chunk::<8>() {
+        // The last whole word, without what was seen.
+        Some(last) => u64::from_le_bytes(*last) >> filled | SPACES << (64 - filled),
+        None => tail.iter().rev().fold(SPACES, |word, byte| word << 8 | u64::from(*byte)),
     }
 }
 

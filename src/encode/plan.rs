@@ -255,6 +255,3 @@ fn source(name: &TableName) -> Vec<u8> {
     source.extend_from_slice(b",\"txId\":");
     source
 }
-
-#[cfg(test)]
-mod tests;

@@ -48,13 +48,14 @@ impl Sent {
         for (at, character) in value.char_indices() {
             if let Some(start) = start.filter(|_| !in_string && matches!(character, ',' | '}') && depth == 1)
             {
-                return value[start..at].to_owned();
+                return value.get(start..at).expect("a field").to_owned();
             }
             match character {
                 _ if escaped => escaped = false,
                 '\\' => escaped = in_string,
                 '"' => {
-                    if !in_string && depth == 1 && value[at..].starts_with(&name) {
+                    if !in_string && depth == 1 && value.get(at..).is_some_and(|rest| rest.starts_with(&name))
+                    {
                         start = Some(at + name.len());
                     }
                     in_string = !in_string;

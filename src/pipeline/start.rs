@@ -90,6 +90,16 @@ impl Supervised {
         outcome
     }
 
+    /// Waits until what is in flight has settled and is recorded, at most for `drain_timeout`.
+    pub async fn finish(&mut self) -> Result<(), PipelineError> {
+        let Some(running) = &mut self.delivery else { return Ok(()) };
+        let deadline = Instant::now() + self.options.drain_timeout;
+        if running.delivery.finish(deadline).await? {
+            return Ok(());
+        }
+        Err(PipelineError::DrainDeadline { in_flight: running.delivery.in_flight() })
+    }
+
     async fn stream(
         &mut self,
         stop: &watch::Receiver<bool>,
@@ -182,6 +192,12 @@ impl Supervised {
             slot: wanted.name.clone(),
             plugin: wanted.plugin.to_owned(),
         };
+        let branched_at = match recorded {
+            Some(recorded) if recorded.source.timeline != system.timeline => {
+                connection.timeline_end(system.timeline, recorded.source.timeline).await?
+            }
+            _ => None,
+        };
         let (confirmed, just_created) = match catalog.slot(&wanted.name, server.version).await? {
             Some(found) => {
                 slot::verify(&found, wanted, &server.database)?;
@@ -190,7 +206,8 @@ impl Supervised {
             }
             None => (self.make_slot(server, connection, recorded).await?, true),
         };
-        Ok(SlotState { source, confirmed, wal_end: system.flush_lsn.max(confirmed), just_created })
+        let wal_end = system.flush_lsn.max(confirmed);
+        Ok(SlotState { source, confirmed, wal_end, branched_at, just_created })
     }
 
     async fn make_slot(

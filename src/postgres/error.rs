@@ -170,7 +170,7 @@ pub enum ErrorClass {
     NoReplicationRight,
     /// The server does not allow the output plugin.
     PluginNotAllowed,
-    /// The plugin's library does not load, as after a package upgrade under a running server.
+    /// The plugin's library does not load: not installed, or upgraded under a running server.
     PluginNotLoaded,
     /// The plugin cannot print a change. The same on every attempt.
     PluginFailed {
@@ -230,7 +230,8 @@ impl ErrorClass {
             }
             Self::PluginNotAllowed => "add the plugin to output_plugin_libraries on the server",
             Self::PluginNotLoaded => {
-                "the plugin's library does not fit the running server: restart the server after its upgrade"
+                "the plugin's library is not installed, or does not fit the running server: restart the server \
+                 after its upgrade"
             }
             Self::PluginFailed { .. } => {
                 "the change at this LSN cannot be printed (above 1 GB of text, or a fault of the plugin): \
@@ -264,13 +265,13 @@ fn classify_server(error: &ServerError) -> ErrorClass {
         SqlState::INTERNAL_ERROR => classify_internal(error),
         SqlState::CANT_CHANGE_PARAMETER => ErrorClass::SettingRefused,
         SqlState::NO_SUCH_DATABASE => ErrorClass::LoginRefused,
+        // FATAL at login, where it is about a setting.
+        SqlState::INVALID_PARAMETER if error.severity.ends_connection() => ErrorClass::SettingRefused,
+        SqlState::INVALID_PARAMETER => ErrorClass::BadPluginOption,
         code => match &code.class() {
             b"28" => ErrorClass::LoginRefused,
             b"08" if code == SqlState::PROTOCOL_VIOLATION => ErrorClass::Fatal,
-            // Invalid parameter values: of the plugin's options, or of settings at login.
-            b"22" if error.severity == Severity::Error => ErrorClass::BadPluginOption,
-            b"22" => ErrorClass::SettingRefused,
-            b"0A" | b"3D" | b"3F" | b"42" | b"XX" => ErrorClass::Fatal,
+            b"0A" | b"22" | b"3D" | b"3F" | b"42" | b"XX" => ErrorClass::Fatal,
             // 40 conflicts, 53 resources, 57 intervention, 58 system, and what is not known.
             _ => ErrorClass::Retry,
         },

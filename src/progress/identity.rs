@@ -12,6 +12,8 @@ pub struct SlotState {
     pub confirmed: Lsn,
     /// The end of the server's WAL.
     pub wal_end: Lsn,
+    /// Where the recorded timeline ends in the server's history, if the server is on another one by now.
+    pub branched_at: Option<Lsn>,
     /// Whether the slot was made by this very start, so that it cannot hold what came before.
     pub just_created: bool,
 }
@@ -69,6 +71,22 @@ pub enum Gap {
         /// The recorded timeline.
         recorded_timeline: u32,
     },
+    /// A failover to a server that had not received all that was delivered.
+    #[error(
+        "this pipeline has recorded {recorded} on timeline {recorded_timeline}, but the server went on from {branched} \
+         on timeline {timeline}: what came between is in Kafka and no more in the database. Compare the tables, then \
+         accept the gap with `pgsluice run --accept-gap`"
+    )]
+    Diverged {
+        /// Ours.
+        recorded: Lsn,
+        /// Where the server's timeline left ours; `0/0` if it never was on ours.
+        branched: Lsn,
+        /// The server's timeline.
+        timeline: u32,
+        /// The recorded timeline.
+        recorded_timeline: u32,
+    },
     /// The pipeline's name is in use for another source.
     #[error(
         "the progress topic belongs to database {recorded_database}, slot {recorded_slot}, not to {database}, \
@@ -113,6 +131,15 @@ pub fn resume(recorded: Option<&Position>, slot: &SlotState) -> Result<Resume, G
             recorded_timeline: then.timeline,
         });
     }
+    let branched = slot.branched_at.unwrap_or_default();
+    if then.timeline != now.timeline && branched < recorded.end_lsn {
+        return Err(Gap::Diverged {
+            recorded: recorded.end_lsn,
+            branched,
+            timeline: now.timeline,
+            recorded_timeline: then.timeline,
+        });
+    }
     if slot.confirmed > recorded.end_lsn || slot.just_created {
         return Err(Gap::SlotAhead {
             slot: now.slot.clone(),
@@ -140,7 +167,13 @@ mod tests {
     }
 
     fn slot(confirmed: u64, wal_end: u64) -> SlotState {
-        SlotState { source: source(), confirmed: Lsn(confirmed), wal_end: Lsn(wal_end), just_created: false }
+        SlotState {
+            source: source(),
+            confirmed: Lsn(confirmed),
+            wal_end: Lsn(wal_end),
+            branched_at: None,
+            just_created: false,
+        }
     }
 
     fn recorded(lsn: u64) -> Position {
@@ -184,6 +217,17 @@ mod tests {
     fn a_promotion_that_kept_everything_goes_on() {
         let mut promoted = slot(5, 10);
         promoted.source.timeline = 2;
+        promoted.branched_at = Some(Lsn(7));
         assert_eq!(resume(Some(&recorded(7)), &promoted), Ok(Resume::At(Lsn(7))));
+    }
+
+    #[test]
+    fn a_promotion_that_lost_what_was_delivered_is_a_gap() {
+        let mut promoted = slot(5, 10);
+        promoted.source.timeline = 2;
+        promoted.branched_at = Some(Lsn(6));
+        assert!(matches!(resume(Some(&recorded(7)), &promoted), Err(Gap::Diverged { .. })));
+        promoted.branched_at = None;
+        assert!(matches!(resume(Some(&recorded(7)), &promoted), Err(Gap::Diverged { .. })));
     }
 }

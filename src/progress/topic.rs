@@ -54,6 +54,11 @@ impl Recorded {
 /// Creates the topic where it is missing and reads what is in it.
 pub async fn read_back(options: &KafkaOptions, topic: &str) -> Result<Recorded, ReadError> {
     topics::create_with(options, topic.to_owned(), 1, &SETTINGS).await?;
+    read_existing(options, topic).await
+}
+
+/// Reads what is in a topic that exists.
+pub async fn read_existing(options: &KafkaOptions, topic: &str) -> Result<Recorded, ReadError> {
     let options = options.clone();
     let topic = topic.to_owned();
     task::blocking("kafka-progress", move || read(&options, &topic))

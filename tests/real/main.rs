@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let arguments = Arguments::from_args();
+    suite::note_places_of_panics();
     let mut suite = Suite::default();
     servers::register(&mut suite);
     left_behind::register(&mut suite);

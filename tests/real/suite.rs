@@ -1,7 +1,8 @@
 //! How a test is declared: once, for some majors of PostgreSQL or for the broker.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,7 +60,8 @@ impl Suite {
                 let context = Context::new(&name, major);
                 // A panic is caught here, so that it too is told with the servers' logs.
                 let outcome = catch_unwind(AssertUnwindSafe(|| test(&context)));
-                judge(outcome.map_err(|panic| panic_text(panic.as_ref())), context)
+                let place = PANIC_PLACE.take();
+                judge(outcome.map_err(|panic| format!("{place}: {}", panic_text(panic.as_ref()))), context)
             }
         };
         self.trials.push(Trial::test(name, runner));
@@ -88,8 +90,22 @@ fn run<T: AsyncFn(&Context) -> Result<()>>(test: &T, context: &Context) -> Resul
     limited.unwrap_or_else(|_| Err(format!("the test has not ended in {TEST_LIMIT:?}").into()))
 }
 
-fn panic_text(panic: &(dyn Any + Send)) -> String {
+thread_local! {
+    /// Where this thread's test failed an assertion.
+    static PANIC_PLACE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Has every panic leave its place behind, for the message of the test it ends. Called once, before the tests.
+pub(crate) fn note_places_of_panics() {
+    let usual = take_hook();
+    set_hook(Box::new(move |panic| {
+        PANIC_PLACE.set(panic.location().map(ToString::to_string).unwrap_or_default());
+        usual(panic);
+    }));
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text =
         panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    format!("panicked: {}", text.unwrap_or("with something that is no text"))
+    text.unwrap_or("a panic without a text")
 }

@@ -67,7 +67,8 @@ fn ours(text: &str) -> String {
     let text = text.replace(r#""version":"3.6.3.Final""#, &version);
     match text.rsplit_once(r#","ts_ns":"#) {
         Some((head, nanos)) if nanos.ends_with('}') && !nanos.contains(',') => {
-            format!(r#"{head},"ts_ns":{}000}}"#, &nanos[..nanos.len() - 4])
+            let micros = nanos.get(..nanos.len() - 4).expect("nanoseconds");
+            format!(r#"{head},"ts_ns":{micros}000}}"#)
         }
         _ => text,
     }

@@ -34,13 +34,14 @@ proptest! {
 
     #[test]
     fn rows_read_back_equal(values in collection::vec(option::of(text()), 1..6)) {
-        let mut line = "table public.t: INSERT:".to_owned();
+        let mut columns = Vec::new();
         let mut expected = serde_json::Map::new();
         for (index, value) in values.iter().enumerate() {
             let printed = value.as_deref().map_or("null".to_owned(), quoted);
-            line.push_str(&format!(" c{index}[text]:{printed}"));
+            columns.push(format!("c{index}[text]:{printed}"));
             expected.insert(format!("c{index}"), json!(value));
         }
+        let line = format!("table public.t: INSERT: {}", columns.join(" "));
         prop_assert_eq!(&Bench::new(None).one(&line).json()["after"], &Value::Object(expected));
     }
 
@@ -61,7 +62,7 @@ proptest! {
 
     #[test]
     fn bytes_read_back_equal(bytes in collection::vec(any::<u8>(), 0..40)) {
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         let line = format!("table public.t: INSERT: b[bytea]:'\\x{hex}'");
         let sent = Bench::new(None).one(&line);
         let json = sent.json();
@@ -84,17 +85,15 @@ proptest! {
     }
 }
 
-/// Plain and slow: bits to sixes, sixes to eights.
+/// Plain and slow: sixes to bits, bits to eights.
 fn decode_base64(text: &str) -> Vec<u8> {
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     assert_eq!(text.len() % 4, 0);
-    let bits: String = text
-        .trim_end_matches('=')
-        .chars()
-        .map(|digit| format!("{:06b}", alphabet.find(digit).expect("a digit of base64")))
-        .collect();
-    bits.as_bytes()
-        .chunks_exact(8)
-        .map(|bits| u8::from_str_radix(str::from_utf8(bits).expect("bits"), 2).expect("bits"))
-        .collect()
+    let mut bits = Vec::new();
+    for digit in text.trim_end_matches('=').chars() {
+        let value = alphabet.find(digit).expect("a digit of base64");
+        bits.extend((0..6).rev().map(|bit| value >> bit & 1));
+    }
+    let byte = |bits: &[usize]| bits.iter().fold(0_u8, |byte, bit| byte << 1 | u8::from(*bit == 1));
+    bits.chunks_exact(8).map(byte).collect()
 }

@@ -43,7 +43,7 @@ fn push_tokens(
             ArrayToken::Null => target.out.extend_from_slice(b"null"),
             ArrayToken::Bare(text) => element.write(RawText::plain(text), target)?,
             ArrayToken::Quoted(text) => {
-                element.write(RawText::plain(without_backslashes(text, plain)), target)?
+                element.write(RawText::plain(without_backslashes(text, plain)), target)?;
             }
         }
     }

@@ -190,8 +190,11 @@ pub(crate) struct Target<'a> {
 impl Target<'_> {
     /// Appends a text as a JSON string.
     pub(crate) fn push_text(&mut self, text: RawText<'_>) -> Result<(), ValueError> {
-        let decoded = self.charset.decode(text.bytes, &mut self.scratch.text)?;
-        json::push_string(self.out, decoded, text.quotes);
+        // Most texts are ASCII and have nothing to escape: every encoding of servers has it in common.
+        if !json::push_plain_string(self.out, text.bytes, text.quotes) {
+            let decoded = self.charset.decode(text.bytes, &mut self.scratch.text)?;
+            json::push_string(self.out, decoded, text.quotes);
+        }
         Ok(())
     }
 }

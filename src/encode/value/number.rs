@@ -63,8 +63,7 @@ fn digits(text: &[u8]) -> usize {
 fn integer_length(text: &[u8]) -> Option<usize> {
     let (sign, unsigned) = split_sign(text);
     match (digits(unsigned), unsigned.first()) {
-        (0, _) => None,
-        (2.., Some(b'0')) => None,
+        (0, _) | (2.., Some(b'0')) => None,
         (count, _) => Some(sign.len() + count),
     }
 }

@@ -173,12 +173,14 @@ impl Exchange {
         match (std::mem::replace(&mut self.state, State::Over), challenge) {
             (State::Start, Challenge::Ok) => Ok(self.accept(Method::Trust)),
             (State::Start, Challenge::Cleartext) => {
+                let text = cleartext::answer(self.password()?);
                 self.state = State::PasswordSent(Method::Cleartext);
-                Ok(Answer::Password(cleartext::answer(self.password()?)))
+                Ok(Answer::Password(text))
             }
             (State::Start, Challenge::Md5 { salt }) => {
+                let text = md5::answer(&self.user, self.password()?, *salt);
                 self.state = State::PasswordSent(Method::Md5);
-                Ok(Answer::Password(md5::answer(&self.user, self.password()?, *salt)))
+                Ok(Answer::Password(text))
             }
             (State::Start, Challenge::Sasl { mechanisms }) => self.start_sasl(mechanisms),
             (State::Start, Challenge::Other { code }) => Err(AuthError::Unsupported(method_name(*code))),

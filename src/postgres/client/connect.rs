@@ -350,6 +350,3 @@ pub(super) async fn terminate<S: AsyncWrite + Unpin>(framed: &mut Framed<S>, dea
         Err(_) => tracing::debug!("the server did not take Terminate in time"),
     }
 }
-
-#[cfg(test)]
-mod tests;

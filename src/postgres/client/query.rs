@@ -182,6 +182,3 @@ fn text(bytes: &[u8]) -> Result<String, ClientError> {
         problem: "a value is not UTF-8 (a database in SQL_ASCII holds text of any encoding)",
     }))
 }
-
-#[cfg(test)]
-mod tests;

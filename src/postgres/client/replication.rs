@@ -70,6 +70,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(SystemIdentity { system_id, timeline, flush_lsn, database })
     }
 
+    /// Where `timeline` ends in the history of timeline `of`; `None` if that history does not go through it.
+    pub async fn timeline_end(&mut self, of: u32, timeline: u32) -> Result<Option<Lsn>, ClientError> {
+        let query = "TIMELINE_HISTORY";
+        let result = single_row(self.query(&walsender::timeline_history(of)).await?, query)?;
+        let history = result.value(0, "content").unwrap_or_default();
+        Ok(walsender::timeline_end(history, timeline))
+    }
+
     /// A setting's value.
     pub async fn show(&mut self, setting: &str) -> Result<String, ClientError> {
         let result = single_row(self.query(&walsender::show(setting)).await?, "SHOW")?;

@@ -9,7 +9,7 @@ use super::frame::Phase;
 #[non_exhaustive]
 pub enum ProtocolError {
     /// A message type that has no place in this phase.
-    #[error("message {} has no place {phase}; is this a PostgreSQL server?", Tag(*.tag))]
+    #[error("message {} has no place {phase}{}", Tag(*.tag), doubt(*.phase))]
     UnexpectedMessage {
         /// The message's type byte.
         tag: u8,
@@ -61,6 +61,11 @@ pub enum ProtocolError {
         /// How many were taken.
         limit: usize,
     },
+}
+
+/// Before anything has been agreed on, the likeliest fault is another service at that address.
+fn doubt(phase: Phase) -> &'static str {
+    if phase == Phase::Startup { ": is this a PostgreSQL server?" } else { "" }
 }
 
 /// A message type for people: the byte and, where it is known, the manual's name.

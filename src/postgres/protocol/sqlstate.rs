@@ -9,6 +9,8 @@ pub struct SqlState([u8; 5]);
 impl SqlState {
     /// `08P01` `protocol_violation`.
     pub const PROTOCOL_VIOLATION: Self = Self(*b"08P01");
+    /// `22023` `invalid_parameter_value`.
+    pub const INVALID_PARAMETER: Self = Self(*b"22023");
     /// `28000` `invalid_authorization_specification`.
     pub const INVALID_AUTHORIZATION: Self = Self(*b"28000");
     /// `28P01` `invalid_password`.

@@ -37,6 +37,20 @@ pub struct CreateSlot<'a> {
     pub snapshot: SnapshotAction,
 }
 
+/// `TIMELINE_HISTORY`.
+pub fn timeline_history(timeline: u32) -> String {
+    format!("TIMELINE_HISTORY {timeline}")
+}
+
+/// Where `timeline` ends, in the text of a history file: a line each of id, LSN and reason, `#` starts a comment.
+pub fn timeline_end(history: &str, timeline: u32) -> Option<Lsn> {
+    history.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        let is_it = words.next()?.parse() == Ok(timeline);
+        words.next().filter(|_| is_it)?.parse().ok()
+    })
+}
+
 /// `CREATE_REPLICATION_SLOT` in the syntax of the server's version.
 pub fn create_slot(slot: &CreateSlot<'_>, server_version: u32) -> String {
     let mut command = String::from("CREATE_REPLICATION_SLOT ");
@@ -111,3 +125,18 @@ fn push_quoted(out: &mut String, quote: char, text: &str) {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod history_tests {
+    use super::timeline_end;
+    use crate::lsn::Lsn;
+
+    #[test]
+    fn a_history_tells_where_a_timeline_ends() {
+        let history = "1\t0/3000158\tno recovery target\n\n# comment\n2\t0/50000A0\tbefore 2026-01-01\n";
+        assert_eq!(timeline_end(history, 1), Some(Lsn(0x300_0158)));
+        assert_eq!(timeline_end(history, 2), Some(Lsn(0x500_00A0)));
+        assert_eq!(timeline_end(history, 3), None);
+        assert_eq!(timeline_end("junk", 1), None);
+    }
+}

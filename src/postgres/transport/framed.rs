@@ -161,6 +161,3 @@ impl<S: AsyncWrite + Unpin> Framed<S> {
         poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await
     }
 }
-
-#[cfg(test)]
-mod tests;

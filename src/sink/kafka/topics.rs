@@ -14,6 +14,8 @@ use crate::task;
 
 /// How long one request to the brokers may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Topics named in one request: a cluster takes its time for each that it makes.
+const TOPICS_PER_REQUEST: usize = 200;
 /// Kafka's default for `message.max.bytes`, taken where a topic's own value may not be read.
 const DEFAULT_MAX_MESSAGE_BYTES: usize = 1_048_588;
 
@@ -36,7 +38,11 @@ pub async fn prepare(options: &KafkaOptions, names: Vec<String>) -> Result<Vec<P
             if !missing.is_empty() {
                 create(&admin, &options, &missing).await?;
             }
-            limits(&admin, names).await
+            let mut prepared = Vec::with_capacity(names.len());
+            for some in names.chunks(TOPICS_PER_REQUEST) {
+                prepared.extend(limits(&admin, some).await?);
+            }
+            Ok(prepared)
         })
     })
     .await
@@ -126,15 +132,16 @@ async fn create(
             hint: "create them, or set create = true in [sink.kafka.topics]",
         });
     }
-    let wanted: Vec<NewTopic<'_>> = missing
-        .iter()
-        .map(|name| {
-            let topic =
-                NewTopic::new(name, topics.partitions, TopicReplication::Fixed(topics.replication_factor));
-            topics.config.iter().fold(topic, |topic, (key, value)| topic.set(key, value))
-        })
-        .collect();
-    create_all(admin, &wanted).await
+    let new_topic = |name| {
+        let topic =
+            NewTopic::new(name, topics.partitions, TopicReplication::Fixed(topics.replication_factor));
+        topics.config.iter().fold(topic, |topic, (key, value)| topic.set(key, value))
+    };
+    for some in missing.chunks(TOPICS_PER_REQUEST) {
+        let wanted: Vec<NewTopic<'_>> = some.iter().map(|name| new_topic(name)).collect();
+        create_all(admin, &wanted).await?;
+    }
+    Ok(())
 }
 
 async fn create_all(admin: &AdminClient<Quiet>, wanted: &[NewTopic<'_>]) -> Result<(), SinkError> {
@@ -151,10 +158,7 @@ async fn create_all(admin: &AdminClient<Quiet>, wanted: &[NewTopic<'_>]) -> Resu
     Ok(())
 }
 
-async fn limits(admin: &AdminClient<Quiet>, names: Vec<String>) -> Result<Vec<PreparedTopic>, SinkError> {
-    if names.is_empty() {
-        return Ok(Vec::new());
-    }
+async fn limits(admin: &AdminClient<Quiet>, names: &[String]) -> Result<Vec<PreparedTopic>, SinkError> {
     let specifiers: Vec<ResourceSpecifier<'_>> =
         names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
     let described = admin
@@ -168,9 +172,9 @@ async fn limits(admin: &AdminClient<Quiet>, names: Vec<String>) -> Result<Vec<Pr
     // Answers come in the order of the request. A topic whose settings may not be read has Kafka's default.
     let found = described.iter().map(|result| limit_of(result).unwrap_or(DEFAULT_MAX_MESSAGE_BYTES));
     Ok(names
-        .into_iter()
+        .iter()
         .zip(found)
-        .map(|(name, max_message_bytes)| PreparedTopic { name, max_message_bytes })
+        .map(|(name, max_message_bytes)| PreparedTopic { name: name.clone(), max_message_bytes })
         .collect())
 }
 

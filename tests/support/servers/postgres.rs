@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -325,6 +325,10 @@ fn socket_folder(folder: &Path, account: Option<Account>) -> Result<PathBuf> {
     };
     // A name somebody else took first is an error, not a place to put a socket.
     fs::create_dir(&path)?;
+    if !path.starts_with(folder) {
+        // It goes with the run's folder.
+        symlink(&path, folder.with_extension("socket"))?;
+    }
     fs::set_permissions(&path, Permissions::from_mode(0o700))?;
     Account::hand_over(account, &path)?;
     Ok(path)

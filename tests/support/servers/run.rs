@@ -138,8 +138,13 @@ fn sweep(runs: &Path) -> Result<()> {
 fn discard(folder: &Path) -> Result<()> {
     let start = Instant::now();
     loop {
-        for server in fs::read_dir(folder)? {
-            release_shared_memory(&server?.path().join("data"));
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            release_shared_memory(&path.join("data"));
+            // Only we write here, not the servers: a link is one of ours, to a folder kept elsewhere.
+            if let Ok(elsewhere) = fs::read_link(&path) {
+                drop(fs::remove_dir_all(elsewhere));
+            }
         }
         match fs::remove_dir_all(folder) {
             Err(_) if folder.exists() && start.elapsed() < REMOVAL_LIMIT => nap(Duration::from_millis(20)),

@@ -1,1 +1,198 @@
+use std::time::Duration;
 
+use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+
+use super::{Conninfo, ConninfoError};
+
+type Seen = (Option<String>, Option<u16>, Option<String>, Option<String>, Option<String>);
+
+/// Host, port, user, password, database.
+fn seen(text: &str) -> Seen {
+    let c = Conninfo::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    (c.host, c.port, c.user, c.password.map(|p| p.expose().to_owned()), c.database)
+}
+
+fn expected(host: &str, port: u16, user: &str, password: &str, database: &str) -> Seen {
+    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    (text(host), (port > 0).then_some(port), text(user), text(password), text(database))
+}
+
+#[test]
+fn urls() {
+    for (text, want) in [
+        ("postgresql://", expected("", 0, "", "", "")),
+        ("postgres://h", expected("h", 0, "", "", "")),
+        (
+            "postgresql://ada:s3cret@db.example:6543/shop",
+            expected("db.example", 6543, "ada", "s3cret", "shop"),
+        ),
+        ("postgresql://ada@/shop", expected("", 0, "ada", "", "shop")),
+        ("postgresql://ad%40a:p%2F%3a%20%C3%A9@h/s%20p", expected("h", 0, "ad@a", "p/: é", "s p")),
+        ("postgresql://ada:p@ss@h/d", expected("h", 0, "ada", "p@ss", "d")),
+        ("postgresql://[::1]:5433/d", expected("::1", 5433, "", "", "d")),
+        ("postgresql://[fe80::1]/d", expected("fe80::1", 0, "", "", "d")),
+        ("postgresql://%2Fvar%2Frun%2Fpostgresql/d", expected("/var/run/postgresql", 0, "", "", "d")),
+        ("postgresql:///d?host=/tmp&port=1&user=u&password=a%26b", expected("/tmp", 1, "u", "a&b", "d")),
+        ("postgresql://h:/d", expected("h", 0, "", "", "d")),
+        ("postgresql://u:a+b@h/?dbname=x", expected("h", 0, "u", "a+b", "x")),
+    ] {
+        assert_eq!(seen(text), want, "{text}");
+    }
+}
+
+#[test]
+fn pairs() {
+    for (text, want) in [
+        ("", expected("", 0, "", "", "")),
+        ("host=h port=5433 user=u password=p dbname=d", expected("h", 5433, "u", "p", "d")),
+        (" host = h\n\tuser\t=\tu ", expected("h", 0, "u", "", "")),
+        (r"password='it\'s a \\ ' user='a b'", expected("", 0, "a b", r"it's a \ ", "")),
+        (r"password=a\ b\'c user=u", expected("", 0, "u", "a b'c", "")),
+        ("user=a user=b", expected("", 0, "b", "", "")),
+        ("user=postgresql://x", expected("", 0, "postgresql://x", "", "")),
+    ] {
+        assert_eq!(seen(text), want, "{text}");
+    }
+}
+
+#[test]
+fn options_of_a_connection() {
+    let text = "host=/tmp user=u password=p application_name=a connect_timeout=7 options='-c jit=off' sslmode=prefer \
+                client_encoding=utf-8";
+    let options = Conninfo::parse(text).unwrap().into_options().unwrap();
+    assert_eq!((options.host.as_str(), options.port, options.database.as_str()), ("/tmp", 5432, "u"));
+    assert_eq!((options.application_name.as_str(), options.connect_timeout), ("a", Duration::from_secs(7)));
+    assert_eq!(options.settings.user_options.as_deref(), Some("-c jit=off"));
+    assert_eq!(options.password.unwrap().expose(), "p");
+    let options = Conninfo::parse("postgresql://u@/?connect_timeout=0").unwrap().into_options().unwrap();
+    assert_eq!((options.host.as_str(), options.connect_timeout), ("localhost", Duration::from_secs(10)));
+    for text in ["", "host=h", "user=''"] {
+        assert!(
+            matches!(Conninfo::parse(text).unwrap().into_options(), Err(ConninfoError::NoUser)),
+            "{text}"
+        );
+    }
+}
+
+fn refused(text: &str) -> ConninfoError {
+    Conninfo::parse(text).expect_err(text)
+}
+
+#[test]
+fn tls() {
+    for mode in ["disable", "allow", "prefer"] {
+        assert!(Conninfo::parse(&format!("sslmode={mode}")).is_ok());
+        assert!(Conninfo::parse(&format!("postgres://h/?sslmode={mode}")).is_ok());
+    }
+    for mode in ["require", "verify-ca", "verify-full"] {
+        let error = refused(&format!("sslmode={mode}"));
+        assert!(matches!(error, ConninfoError::TlsNotAvailable(m) if m == mode));
+        assert!(error.to_string().contains("not available in this build"));
+    }
+    assert!(matches!(refused("postgres://h/?ssl=true"), ConninfoError::TlsNotAvailable("require")));
+    assert!(matches!(refused("sslmode=Disable"), ConninfoError::BadValue { key: "sslmode", .. }));
+}
+
+#[test]
+fn keys_that_are_not_taken() {
+    for (key, nearest) in [
+        ("hots", "host"),
+        ("usr", "user"),
+        ("dbnam", "dbname"),
+        ("passwort", "password"),
+        ("ssl_mode", "sslmode"),
+    ] {
+        let expected = ConninfoError::UnknownKey { key: key.to_owned(), nearest };
+        assert_eq!(refused(&format!("{key}=x")), expected);
+        assert_eq!(refused(&format!("postgresql://h/?{key}=x")), expected);
+    }
+    for key in ["hostaddr", "sslrootcert", "target_session_attrs", "service", "channel_binding"] {
+        let error = refused(&format!("{key}=x"));
+        assert!(matches!(error, ConninfoError::UnsupportedKey { key: k, .. } if k == key), "{error}");
+    }
+}
+
+#[test]
+fn values_that_are_not_taken() {
+    for (text, key) in [
+        ("port=0", "port"),
+        ("port=65536", "port"),
+        ("port=+1", "port"),
+        ("port=1,2", "port"),
+        ("host=a,b", "host"),
+        ("connect_timeout=x", "connect_timeout"),
+        ("connect_timeout=-1", "connect_timeout"),
+        ("connect_timeout=86401", "connect_timeout"),
+        ("client_encoding=LATIN1", "client_encoding"),
+        ("postgres://a,b/d", "host"),
+        ("postgres://h:x/d", "port"),
+    ] {
+        assert!(matches!(refused(text), ConninfoError::BadValue { key: k, .. } if k == key), "{text}");
+    }
+}
+
+#[test]
+fn syntax() {
+    for text in [
+        "host",
+        "host h",
+        "user='a",
+        "user=a\\",
+        "=x",
+        "Host=x",
+        "postgres://[::1/d",
+        "postgres://[::1]x/d",
+        "postgres://h/d?x",
+        "postgres://%zz/d",
+        "postgres://%2/d",
+        "postgres://%00/d",
+        "postgres://%ff/d",
+        "postgres://u:12/34@h/d",
+    ] {
+        assert!(matches!(refused(text), ConninfoError::Syntax { .. }), "{text} {}", refused(text));
+    }
+}
+
+/// A password with characters that were not quoted must not come out in the error.
+#[test]
+fn errors_show_no_password() {
+    for text in [
+        "password=foo Hunter2",
+        "password=foo Hunter2=x",
+        "password='foo' 'Hunter2",
+        "postgres://u:Hunter2/x@h/d",
+        "postgres://u:x/Hunter2@h/d",
+        "postgres://u:a?Hunter2@h/d",
+        "postgres://u:Hunter2%@h/d",
+        "postgres://u:p@h:Hunter2/d",
+    ] {
+        let error = refused(text);
+        assert!(!format!("{error} {error:?}").contains("Hunter"), "{error:?}");
+    }
+    let conninfo = Conninfo::parse("postgres://u:Hunter2@h/d").unwrap();
+    assert!(!format!("{conninfo:?} {:?}", conninfo.clone().into_options()).contains("Hunter"));
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_text_never_panics(text in any::<String>(), scheme in any::<bool>()) {
+        let text = if scheme { format!("postgres://{text}") } else { text };
+        drop(Conninfo::parse(&text));
+    }
+
+    /// Both forms give back any value that was quoted as they ask.
+    #[test]
+    fn values_survive(user in "[^\0]{1,20}", password in "[^\0]{0,20}") {
+        let quote = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
+        let pairs = Conninfo::parse(&format!("user={}password={}", quote(&user), quote(&password))).unwrap();
+        let percent = |text: &str| -> String {
+            let digit = |n: u8| char::from_digit(n.into(), 16).unwrap();
+            text.bytes().flat_map(|b| ['%', digit(b >> 4), digit(b & 15)]).collect()
+        };
+        let url = Conninfo::parse(&format!("postgres://{}:{}@h", percent(&user), percent(&password))).unwrap();
+        for conninfo in [pairs, url] {
+            prop_assert_eq!(conninfo.user.as_deref(), Some(user.as_str()));
+            prop_assert!(conninfo.password.is_some_and(|p| p.expose() == password));
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Can we log in, for SQL and for replication?
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::check::Report;
+use crate::pipeline::PipelineOptions;
+use crate::postgres::catalog::{Catalog, CatalogError, Server};
+use crate::postgres::client::{LoginError, Mode};
+
+/// A password file should be its owner's alone.
+pub(super) fn check_secret(report: &mut Report, options: &PipelineOptions) {
+    let Some(path) = options.login.password.as_ref().and_then(|source| source.file()) else { return };
+    match std::fs::metadata(path) {
+        Ok(found) if found.permissions().mode() & 0o077 != 0 => {
+            report.warn(
+                "password file",
+                format!("{} can be read by others", path.display()),
+                format!("chmod 600 {}", path.display()),
+            );
+        }
+        Ok(_) => report.pass("password file", path.display().to_string()),
+        // The login says what is wrong with it.
+        Err(_) => {}
+    }
+}
+
+/// Logs in for SQL. `None`: nothing else can be asked of the server.
+pub(super) async fn check_sql(report: &mut Report, options: &PipelineOptions) -> Option<(Catalog, Server)> {
+    let mut catalog = Catalog::new(options.login.clone());
+    let to = &options.login.options;
+    match catalog.server().await {
+        Ok(server) => {
+            report.pass(
+                "login",
+                format!("{} at {}:{}, database {}", server.role, to.host, to.port, server.database),
+            );
+            Some((catalog, server))
+        }
+        Err(error) => {
+            report.fail("login", crate::error::chain(&error), hint(&error));
+            None
+        }
+    }
+}
+
+/// Logs in for replication: the right, and the line in `pg_hba.conf`, are asked for by using them.
+pub(super) async fn check_replication(report: &mut Report, options: &PipelineOptions) {
+    let login = async {
+        let mut connection = options.login.connect(Mode::Replication).await?;
+        connection.identify_system().await.map_err(LoginError::from)
+    };
+    match login.await {
+        Ok(system) => report.pass("replication login", format!("system {}", system.system_id)),
+        Err(error) => report.fail(
+            "replication login",
+            crate::error::chain(&error),
+            format!(
+                "ALTER ROLE \"{}\" WITH REPLICATION (RDS: GRANT rds_replication TO it), and a line for this database \
+                 in pg_hba.conf",
+                options.login.options.user
+            ),
+        ),
+    }
+}
+
+fn hint(error: &CatalogError) -> String {
+    match error {
+        CatalogError::Login(LoginError::Client(error)) | CatalogError::Client(error) => {
+            error.classify().hint().to_owned()
+        }
+        CatalogError::Login(LoginError::Secret(_)) => "correct password in [source.auth]".to_owned(),
+        CatalogError::Answer(_) => "is this a PostgreSQL server of 12 or later?".to_owned(),
+    }
+}
