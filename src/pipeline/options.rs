@@ -24,21 +24,28 @@ pub struct Intervals {
     pub progress: Duration,
     /// Longest pause between two status updates.
     pub status: Duration,
+    /// How long the server may leave a request for an answer unanswered.
+    pub silence: Duration,
     /// How long a stop waits for records in flight.
     pub drain: Duration,
 }
 
 impl Intervals {
     /// The intervals for a server with this `wal_sender_timeout`: the server must hear from us more than twice in
-    /// it, because its own request for a reply queues behind data.
+    /// it, because its own request for a reply queues behind data. In turn it is given as long to answer us.
     pub fn for_server(wal_sender_timeout: Option<Duration>, drain: Duration) -> Self {
         let status = wal_sender_timeout.map_or(MAX_STATUS, |timeout| (timeout / 3).min(MAX_STATUS));
-        Self { progress: Duration::from_secs(1), status, drain }
+        let silence = wal_sender_timeout.unwrap_or(USUAL_SILENCE).max(MIN_SILENCE);
+        Self { progress: Duration::from_secs(1), status, silence, drain }
     }
 }
 
 /// The longest pause between status updates.
 const MAX_STATUS: Duration = Duration::from_secs(10);
+/// How long a server may be silent whose own time-out is off: its usual value.
+const USUAL_SILENCE: Duration = Duration::from_mins(1);
+/// A server that is decoding a large transaction does not answer at once, however short its own time-out.
+const MIN_SILENCE: Duration = Duration::from_secs(10);
 
 /// A pipeline from a slot to a sink.
 #[derive(Clone, Debug)]

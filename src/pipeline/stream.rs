@@ -89,6 +89,10 @@ struct Progress {
     next_tick: Instant,
     next_record: Instant,
     next_status: Instant,
+    /// When bytes last came.
+    heard: Instant,
+    /// Since when an answer that was asked for has not come.
+    asked: Option<Instant>,
     /// Records and bytes before this stream, so that the published counts go on.
     before: PipelineStatus,
     bytes: u64,
@@ -107,6 +111,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink> Session<'_, C, S> {
             next_tick: now,
             next_record: now,
             next_status: now,
+            heard: now,
+            asked: None,
             before: *self.status.borrow(),
             bytes: 0,
         };
@@ -121,7 +127,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink> Session<'_, C, S> {
                 read = read(&mut self.stream, next_read), if !progress.blocked => {
                     if let Some(bytes) = read? {
                         progress.bytes += bytes as u64;
-                        self.reader.read(bytes, Instant::now());
+                        let now = Instant::now();
+                        self.reader.read(bytes, now);
+                        if bytes > 0 {
+                            progress.heard = now;
+                            progress.asked = None;
+                        }
                     }
                 }
                 () = sleep_until(poll_at), if !self.emitter.delivery.is_settled() => {}
@@ -158,6 +169,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink> Session<'_, C, S> {
             progress.blocked = !self.emitter.delivery.has_capacity();
             if progress.blocked {
                 progress.blocked_since.get_or_insert_with(Instant::now);
+                // An answer may be there, unread.
+                progress.asked = None;
                 return Ok(());
             }
             progress.blocked_since = None;
@@ -199,16 +212,23 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink> Session<'_, C, S> {
             emitter.delivery.record_progress(delivered)?;
             progress.next_record = now + self.intervals.progress;
         }
-        if emitter.ack.status_due() || now >= progress.next_status {
-            self.send_status().await?;
+        let timer = now >= progress.next_status;
+        if emitter.ack.status_due() || timer {
+            // A server that hears from its client says nothing by itself, and a dead connection does not either.
+            let ask = timer && !progress.blocked && now - progress.heard >= self.intervals.status;
+            if ask {
+                progress.asked.get_or_insert(now);
+            }
+            self.send_status(ask).await?;
             progress.next_status = now + self.intervals.status;
         }
         Ok(())
     }
 
-    async fn send_status(&mut self) -> Result<(), ClientError> {
+    async fn send_status(&mut self, reply_wanted: bool) -> Result<(), ClientError> {
         let status = self.emitter.ack.status();
-        self.stream.send_status(status.write, status.flush, status.flush, self.clock.now(), false).await?;
+        let now = self.clock.now();
+        self.stream.send_status(status.write, status.flush, status.flush, now, reply_wanted).await?;
         self.emitter.ack.sent(status);
         Ok(())
     }
@@ -218,6 +238,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink> Session<'_, C, S> {
         self.clock = Clock::system();
         if progress.blocked_since.is_some_and(|since| since.elapsed() > STALL_LIMIT) {
             return Err(PipelineError::Stalled);
+        }
+        if progress.asked.is_some_and(|since| since.elapsed() > self.intervals.silence) {
+            let (doing, after) = ("waiting for an answer of the server", self.intervals.silence);
+            return Err(ClientError::Timeout { doing, after }.into());
         }
         if self.emitter.ack.positions().recorded.is_valid() {
             self.emitter.delivery.forget_predecessor()?;
@@ -260,7 +284,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink> Session<'_, C, S> {
                 self.emitter.delivery.record_progress(delivered)?;
             }
             if self.emitter.ack.status_due() || Instant::now() >= progress.next_status {
-                self.send_status().await?;
+                self.send_status(false).await?;
                 progress.next_status = Instant::now() + self.intervals.status;
             }
             if !unfinished
@@ -274,7 +298,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink> Session<'_, C, S> {
             }
             sleep(POLL_BLOCKED).await;
         }
-        self.send_status().await?;
+        self.send_status(false).await?;
         self.publish(&progress, false);
         match self.stream.stop(STOP_TIMEOUT).await {
             Ok(how) => tracing::debug!(?how, "the stream is closed"),

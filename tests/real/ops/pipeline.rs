@@ -21,8 +21,6 @@ pub(crate) struct Pipeline<'a> {
     pub(crate) slot: String,
     /// Key and value, as TOML writes them, by section.
     sections: BTreeMap<&'static str, BTreeMap<String, String>>,
-    /// Stands at the end of the file.
-    tail: &'static str,
 }
 
 impl<'a> Pipeline<'a> {
@@ -35,7 +33,6 @@ impl<'a> Pipeline<'a> {
             bootstrap: bootstrap.to_owned(),
             slot: prefix.to_owned(),
             sections: BTreeMap::new(),
-            tail: "",
         };
         pipeline
             .with("", "start_timeout", "\"40s\"")
@@ -65,9 +62,9 @@ impl<'a> Pipeline<'a> {
         self.with("sink.kafka.librdkafka", &quote(name), &quote(value))
     }
 
-    pub(crate) fn tail(mut self, text: &'static str) -> Self {
-        self.tail = text;
-        self
+    /// The same pipeline for a look at the server past whatever stands between it and the product.
+    pub(crate) fn beside(&self, address: Address) -> Self {
+        Self { address, ..self.clone() }
     }
 
     /// The topic of `schema.table`.
@@ -130,7 +127,6 @@ impl<'a> Pipeline<'a> {
                 writeln!(text, "{key} = {value}")?;
             }
         }
-        text.push_str(self.tail);
         let path = folder.join("pgsluice.toml");
         fs::write(&path, text)?;
         Ok(path)

@@ -94,7 +94,7 @@ fn under_load(
     event(&sluice)?;
     load.writes(20)?;
     load.finish()?;
-    let direct = Pipeline { address: server.address(), ..pipeline.clone() };
+    let direct = pipeline.beside(server.address());
     direct.catches_up(&sluice)?;
     sluice.terminate()?;
     let seen = verify(&direct)?;
