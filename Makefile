@@ -10,7 +10,7 @@ FETCH := tests/servers/fetch.sh
 # $(call step,text): what happens next, for whoever watches.
 step = printf '\n==> %s\n' '$(1)' >&2
 
-.PHONY: help setup setup-build build test lint demo clean
+.PHONY: help setup setup-build build test lint demo bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,12 @@ lint: setup-build ## Check format, lints and documentation; warnings are errors
 demo: setup ## Watch changes travel from a PostgreSQL server to a Kafka broker
 	@$(call step,building the demo (librdkafka takes a minute or two the first time))
 	$(CARGO) run --locked --example demo
+
+bench: setup ## Measure the pipeline against pg_recvlogical (minutes; wants a quiet machine)
+	@command -v pg_recvlogical >/dev/null || ls /usr/lib/postgresql/*/bin/pg_recvlogical >/dev/null 2>&1 || \
+	    { $(call step,installing pg_recvlogical); apt-get install -y postgresql-client; }
+	@$(call step,building the benchmark (librdkafka takes a minute or two the first time))
+	$(CARGO) bench --locked --bench pipeline -- $(BENCH)
 
 clean: ## Remove what was built and the servers that were fetched
 	$(CARGO) clean

@@ -13,6 +13,7 @@ use crate::cli::FileArg;
 use crate::cli::status_line::{self, Style};
 use crate::config::{parse, resolve};
 use crate::error::{Exit, Failure};
+use crate::lsn::Lsn;
 use crate::pipeline::PipelineStatus;
 use crate::task;
 
@@ -24,6 +25,9 @@ pub struct RunArgs {
     /// Go on at the slot's own position although changes before it are missing.
     #[arg(long)]
     accept_gap: bool,
+    /// Stop once everything that committed before this position is confirmed, as for a cut-over.
+    #[arg(long, value_name = "LSN")]
+    end_lsn: Option<Lsn>,
 }
 
 /// Runs the pipeline until SIGTERM or SIGINT.
@@ -32,6 +36,7 @@ pub async fn execute(args: RunArgs) -> Result<(), Failure> {
     let resolved = resolve::resolve(&config).map_err(|error| Failure::new(Exit::Configuration, &error))?;
     let mut pipeline = resolved.pipeline;
     pipeline.accept_gap = args.accept_gap;
+    pipeline.end_lsn = args.end_lsn;
 
     let (status, watched) = watch::channel(PipelineStatus::default());
     let style = if std::io::stderr().is_terminal() { Style::Line } else { Style::Log };

@@ -39,6 +39,7 @@ pub fn resolve(config: &Config) -> Result<Resolved, ConfigError> {
         start_timeout: config.start_timeout.0,
         drain_timeout: config.drain_timeout.0,
         accept_gap: false,
+        end_lsn: None,
     };
     Ok(Resolved { pipeline, kafka })
 }

@@ -160,6 +160,7 @@ impl Supervised {
                 counts: Counts::default(),
             },
             intervals: Intervals::for_server(server.wal_sender_timeout, self.options.drain_timeout),
+            end_lsn: self.options.end_lsn,
             status,
             clock,
         };

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::clock::Clock;
 use crate::decode::test_decoding::TestDecoding;
+use crate::lsn::Lsn;
 use crate::pipeline::emitter::Emitter;
 use crate::pipeline::error::PipelineError;
 use crate::pipeline::look_ahead::{Found, LookAhead};
@@ -56,6 +57,8 @@ pub struct Session<'a, C, S> {
     pub reader: Reader,
     /// Times to keep to.
     pub intervals: Intervals,
+    /// Where to stop; `None` to stop only when told to.
+    pub end_lsn: Option<Lsn>,
     /// Where the state is published.
     pub status: &'a watch::Sender<PipelineStatus>,
     /// Wall-clock time.
@@ -141,9 +144,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink> Session<'_, C, S> {
             if progress.ended {
                 return Ok(Ended::ServerShutdown);
             }
+            if self.is_at_end() {
+                break;
+            }
         }
         self.drain(progress).await?;
         Ok(Ended::Stopped)
+    }
+
+    fn is_at_end(&self) -> bool {
+        let received = self.emitter.ack.positions().received;
+        self.emitter.open.is_none() && self.end_lsn.is_some_and(|end| received >= end)
     }
 
     /// Processes the whole frames in the buffer, as far as the budgets allow.
