@@ -11,6 +11,9 @@ mod auth;
 mod copy_both;
 mod framing;
 mod handshake;
+#[path = "../support/history/mod.rs"]
+mod history;
+mod history_checker;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -64,7 +64,8 @@ fn without_broker(
     let before = slot::get(&mut session, &pipeline.slot)?.reader;
     assert!(before.is_some());
     let rows = 60_000;
-    let backlog = format!("INSERT INTO wide SELECT n, repeat(md5(n::text), 30) FROM generate_series(1, {rows}) n");
+    let backlog =
+        format!("INSERT INTO wide SELECT n, repeat(md5(n::text), 30) FROM generate_series(1, {rows}) n");
     session.query(&backlog)?;
     event(&sluice, &broker, &mut || Ok(slot::get(&mut session, &pipeline.slot)?.reader))?;
     load.writes(50)?;

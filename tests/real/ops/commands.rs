@@ -11,9 +11,9 @@ use crate::ops::pipeline::Pipeline;
 use crate::ops::slot;
 use crate::ops::sluice::{Ended, KAFKA_SECRET, LIMIT, POSTGRES_SECRET, Sluice, folder};
 use crate::suite::Suite;
+use crate::support::Result;
 use crate::support::postgres::{MAJORS, PASSWORD};
 use crate::support::session::{Address, Session};
-use crate::support::Result;
 
 pub(crate) fn register(suite: &mut Suite) {
     suite.postgres(MAJORS, "slot_commands", async |context| {
@@ -25,7 +25,9 @@ pub(crate) fn register(suite: &mut Suite) {
         assert!(succeeds(&ask("create")?).contains(slot));
         ask("create")?.refused(1, &[slot, "exists"]);
         let status = succeeds(&ask("status")?).to_owned();
-        for word in [slot, "test_decoding", &pipeline.address.database, "nobody", "confirmed_flush_lsn", "lag"] {
+        for word in
+            [slot, "test_decoding", &pipeline.address.database, "nobody", "confirmed_flush_lsn", "lag"]
+        {
             assert!(status.contains(word), "no {word} in {status}");
         }
         let sluice = pipeline.stream()?;
@@ -48,7 +50,8 @@ pub(crate) fn register(suite: &mut Suite) {
         let mut session = Session::open(&address, &address.database)?;
         session.query("CREATE TABLE t (id int PRIMARY KEY, v text)")?;
         for (signal, code) in [(Signal::INT, Some(0)), (Signal::KILL, None)] {
-            let tail = Sluice::start(folder(context)?, &["tail", &url(&address, POSTGRES_SECRET)], &[], None)?;
+            let tail =
+                Sluice::start(folder(context)?, &["tail", &url(&address, POSTGRES_SECRET)], &[], None)?;
             tail.until("has a slot", || Ok(slots(&mut session)? == 1))?;
             tail.until("shows a change", || {
                 session.query("INSERT INTO t VALUES (1, 'one') ON CONFLICT (id) DO UPDATE SET v = 'more'")?;
@@ -92,12 +95,14 @@ pub(crate) fn register(suite: &mut Suite) {
 
         let of_one_line: Vec<&Vec<u8>> =
             payloads.iter().filter(|payload| !payload.contains(&b'\n')).collect();
-        let lines: Vec<u8> = of_one_line.iter().flat_map(|payload| [payload.as_slice(), b"\n"].concat()).collect();
+        let lines: Vec<u8> =
+            of_one_line.iter().flat_map(|payload| [payload.as_slice(), b"\n"].concat()).collect();
         let decoded = command(context, &["decode"], Some(&file("lines", &lines)?))?;
         assert_eq!(succeeds(&decoded).lines().count(), of_one_line.len());
 
         let framed: Vec<u8> = payloads.iter().flat_map(|payload| copy_data(payload)).collect();
-        let decoded = command(context, &["decode", "--framing", "copydata"], Some(&file("copydata", &framed)?))?;
+        let decoded =
+            command(context, &["decode", "--framing", "copydata"], Some(&file("copydata", &framed)?))?;
         assert_eq!(succeeds(&decoded).lines().count(), payloads.len());
 
         let faulty = file("faulty", b"BEGIN 1\ntable public.t: INSERT: id[integer]\nCOMMIT 1\n")?;
@@ -120,7 +125,8 @@ pub(crate) fn register(suite: &mut Suite) {
             assert!(succeeds(&shown).to_lowercase().contains(word), "no {word} in {}", shown.output);
         }
         let by_url = format!("\"postgresql://someone:{POSTGRES_SECRET}@127.0.0.1/nowhere\"");
-        let by_url = pipeline.with("source", "dsn", &by_url).with("source.auth", "password", "{ env = \"X\" }");
+        let by_url =
+            pipeline.with("source", "dsn", &by_url).with("source.auth", "password", "{ env = \"X\" }");
         let shown = by_url.command(&["config", "print"])?.ended()?;
         assert!(!succeeds(&shown).contains(KAFKA_SECRET) && !shown.output.contains(POSTGRES_SECRET));
         let schema = command(context, &["config", "schema"], None)?;
@@ -169,14 +175,17 @@ fn slots(session: &mut Session) -> Result<u32> {
 /// The payloads of a capture.
 fn captured(path: &Path) -> Result<Vec<Vec<u8>>> {
     let text = fs::read_to_string(path)?;
-    text.lines().skip(1).map(|line| {
-        let line: Value = serde_json::from_str(line)?;
-        match (line.get("text").and_then(Value::as_str), line.get("hex").and_then(Value::as_str)) {
-            (Some(text), _) => Ok(text.as_bytes().to_vec()),
-            (None, Some(hex)) => unhex(hex),
-            (None, None) => Err("neither text nor hex".into()),
-        }
-    }).collect()
+    text.lines()
+        .skip(1)
+        .map(|line| {
+            let line: Value = serde_json::from_str(line)?;
+            match (line.get("text").and_then(Value::as_str), line.get("hex").and_then(Value::as_str)) {
+                (Some(text), _) => Ok(text.as_bytes().to_vec()),
+                (None, Some(hex)) => unhex(hex),
+                (None, None) => Err("neither text nor hex".into()),
+            }
+        })
+        .collect()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -200,4 +209,3 @@ fn copy_data(payload: &[u8]) -> Vec<u8> {
     out.extend_from_slice(payload);
     out
 }
-

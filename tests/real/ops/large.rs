@@ -38,7 +38,9 @@ pub(crate) fn register(suite: &mut Suite) {
         let mut session = pipeline.session()?;
         session.query("CREATE TABLE t (id int PRIMARY KEY, v text)")?;
         let sluice = pipeline.stream()?;
-        session.query(&format!("INSERT INTO t SELECT n, repeat('x', {LARGE_ROW} * (n - 1) + 1) FROM generate_series(1, 2) n"))?;
+        session.query(&format!(
+            "INSERT INTO t SELECT n, repeat('x', {LARGE_ROW} * (n - 1) + 1) FROM generate_series(1, 2) n"
+        ))?;
         pipeline.catches_up(&sluice)?;
         sluice.terminate()?;
         let seen = pipeline.events("public.t")?;

@@ -118,16 +118,15 @@ pub(crate) fn verify(pipeline: &Pipeline<'_>) -> Result<Seen> {
     for id in 1..=last {
         let seen = changes.get(&id).map_or(&[][..], Vec::as_slice);
         assert_eq!(seen, expected(id, last), "changes of row {id} of {last}");
-        let version = (id + DELETE > last).then(|| 1 + UPDATES.iter().filter(|back| id + **back <= last).count() as u64);
+        let version = (id + DELETE > last)
+            .then(|| 1 + UPDATES.iter().filter(|back| id + **back <= last).count() as u64);
         assert_eq!(rows.get(&id).copied(), version, "row {id} of {last} in the table");
     }
     assert!(changes.keys().all(|id| *id <= last), "rows that never were");
     let state = state(&events);
     let table: BTreeMap<String, Value> = rows
         .iter()
-        .map(|(id, version)| {
-            (format!("{{\"id\":{id}}}"), serde_json::json!({"id": id, "version": version}))
-        })
+        .map(|(id, version)| (format!("{{\"id\":{id}}}"), serde_json::json!({"id": id, "version": version})))
         .collect();
     assert_eq!(state, table, "the last record of each key against the table");
     Ok(Seen { transactions: last, repeats })

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use crate::context::Context;
 use crate::ops::events::{Event, events};
-use crate::ops::sluice::{Ended, KAFKA_SECRET, POSTGRES_SECRET, Sluice, folder};
 use crate::ops::slot;
+use crate::ops::sluice::{Ended, KAFKA_SECRET, POSTGRES_SECRET, Sluice, folder};
 use crate::support::Result;
 use crate::support::session::{Address, Session};
 

@@ -42,7 +42,8 @@ fn logins(suite: &mut Suite) {
     });
     suite.postgres([15], "an_unreachable_server_is_code_14", async |context| {
         let address = Address { port: ports::free()?, ..context.postgres()? };
-        let pipeline = Pipeline::new(context, &address, &context.kafka()?).with("", "start_timeout", "\"1s\"");
+        let pipeline =
+            Pipeline::new(context, &address, &context.kafka()?).with("", "start_timeout", "\"1s\"");
         pipeline.refusal()?.refused(14, &["cannot connect to 127.0.0.1", "refused"]);
         Ok(())
     });
@@ -52,8 +53,8 @@ fn slots(suite: &mut Suite) {
     suite.postgres(OLDEST_TO_NEWEST, "a_slot_that_does_not_fit_has_a_code", async |context| {
         let address = context.postgres()?;
         let other = context.postgres()?;
-        let pipeline = Pipeline::new(context, &address, &context.kafka()?)
-            .with("source.replication", "create", "false");
+        let pipeline =
+            Pipeline::new(context, &address, &context.kafka()?).with("source.replication", "create", "false");
         let mut session = pipeline.session()?;
         let name = |kind: &str| format!("{}_{kind}", context.prefix());
         pipeline.refusal()?.refused(9, &[&pipeline.slot, "pg_create_logical_replication_slot"]);
@@ -89,7 +90,11 @@ fn slots(suite: &mut Suite) {
         sluice.terminate().map(drop)
     });
     suite.postgres([13, 14, 15, 16, 17, 18], "a_lost_slot_is_code_5", async |context| {
-        let server = context.own_postgres(&[("max_slot_wal_keep_size", "1MB"), ("max_wal_size", "32MB"), ("min_wal_size", "32MB")])?;
+        let server = context.own_postgres(&[
+            ("max_slot_wal_keep_size", "1MB"),
+            ("max_wal_size", "32MB"),
+            ("min_wal_size", "32MB"),
+        ])?;
         let pipeline = Pipeline::new(context, &server.address(), &context.kafka()?);
         pipeline.stream()?.terminate()?;
         let mut session = pipeline.session()?;
@@ -194,8 +199,11 @@ fn sinks(suite: &mut Suite) {
         Ok(())
     });
     suite.postgres([15], "a_missing_topic_is_refused", async |context| {
-        let pipeline = Pipeline::new(context, &context.postgres()?, &context.kafka()?)
-            .with("sink.kafka.topics", "create", "false");
+        let pipeline = Pipeline::new(context, &context.postgres()?, &context.kafka()?).with(
+            "sink.kafka.topics",
+            "create",
+            "false",
+        );
         pipeline.session()?.query("CREATE TABLE t (id int PRIMARY KEY)")?;
         let topic = pipeline.topic("public.t");
         pipeline.refusal()?.refused(1, &[&topic, "create = true"]);

@@ -37,9 +37,10 @@ pub(crate) fn register(suite: &mut Suite) {
             ]
         );
         let seen = pipeline.events("public.u")?;
-        assert_eq!(seen.iter().map(Event::summary).collect::<Vec<_>>(), [
-            r#"c {"m":60} null {"id":6,"m":60,"w":"f"}"#
-        ]);
+        assert_eq!(
+            seen.iter().map(Event::summary).collect::<Vec<_>>(),
+            [r#"c {"m":60} null {"id":6,"m":60,"w":"f"}"#]
+        );
         Ok(())
     });
     suite.postgres(MAJORS, "a_table_altered_before_it_is_read_loses_no_row", async |context| {
@@ -57,24 +58,31 @@ pub(crate) fn register(suite: &mut Suite) {
         sluice.terminate()?;
         let seen = pipeline.events("public.t")?;
         let rows: Vec<&Value> = seen.iter().map(Event::after).collect();
-        assert_eq!(rows, [
-            &json!({"id": 1, "v": "a"}),
-            &json!({"id": 2, "v": "b"}),
-            &json!({"id": 1, "v": "c"}),
-            &json!({"id": 3, "other": 30}),
-        ]);
+        assert_eq!(
+            rows,
+            [
+                &json!({"id": 1, "v": "a"}),
+                &json!({"id": 2, "v": "b"}),
+                &json!({"id": 1, "v": "c"}),
+                &json!({"id": 3, "other": 30}),
+            ]
+        );
         assert_eq!(pipeline.events("public.gone")?.len(), 1);
         Ok(())
     });
     suite.postgres(MAJORS, "new_tables_and_odd_names_are_streamed", async |context| {
-        let pipeline = Pipeline::new(context, &context.postgres()?, &context.kafka()?)
-            .with("sink.kafka.topics", "partitions", "3");
+        let pipeline = Pipeline::new(context, &context.postgres()?, &context.kafka()?).with(
+            "sink.kafka.topics",
+            "partitions",
+            "3",
+        );
         let mut session = pipeline.session()?;
         let sluice = pipeline.stream()?;
         session.query(ODD_NAMES)?;
         pipeline.catches_up(&sluice)?;
         sluice.terminate()?;
-        let seen = pipeline.events("Odd Schema.Order\"Lines")
+        let seen = pipeline
+            .events("Odd Schema.Order\"Lines")
             .or_else(|_| pipeline.events("Odd_Schema.Order_Lines"))?;
         assert_eq!(seen.iter().map(|event| event.key.clone()).collect::<Vec<_>>(), [json!({"a \"b\"": 1})]);
         let mut keys: Vec<String> =

@@ -80,9 +80,10 @@ impl Sluice {
 
     /// Waits until its log holds `text` so many times.
     pub(crate) fn says(&self, text: &str, times: usize) -> Result<()> {
-        self.until(&format!("says {text} {times} times"), || {
-            Ok(self.errors()?.matches(text).count() >= times)
-        })
+        self.until(
+            &format!("says {text} {times} times"),
+            || Ok(self.errors()?.matches(text).count() >= times),
+        )
     }
 
     /// Waits for something that only a running process can bring about.

@@ -8,10 +8,10 @@ use crate::ops::pipeline::Pipeline;
 use crate::ops::slot;
 use crate::ops::sluice::Sluice;
 use crate::suite::Suite;
+use crate::support::Result;
 use crate::support::postgres::{MAJORS, Postgres};
 use crate::support::proxy::Proxy;
 use crate::support::session::Address;
-use crate::support::Result;
 
 /// How long a fast shutdown may wait for the product's last answer.
 const STOP_LIMIT: Duration = Duration::from_secs(5);

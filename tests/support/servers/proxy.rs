@@ -2,8 +2,8 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_linger;
@@ -86,7 +86,9 @@ fn join(client: TcpStream, server: SocketAddr, shared: &Arc<Shared>) -> Result<(
     }
     for (from, to) in [(client.try_clone()?, server.try_clone()?), (server, client)] {
         let shared = Arc::clone(shared);
-        std::thread::Builder::new().name("proxy".to_owned()).spawn(move || copy(from, to, number, &shared))?;
+        std::thread::Builder::new()
+            .name("proxy".to_owned())
+            .spawn(move || copy(from, to, number, &shared))?;
     }
     Ok(())
 }
