@@ -9,6 +9,8 @@
     allow(dead_code, reason = "the broker's own tests are not in such a build")
 )]
 
+#[cfg(feature = "kafka")]
+mod chaos;
 mod context;
 mod left_behind;
 #[cfg(feature = "kafka")]
@@ -18,6 +20,9 @@ mod shared;
 mod suite;
 mod tally;
 
+#[cfg(feature = "kafka")]
+#[path = "../support/history/mod.rs"]
+mod history;
 #[path = "../support/servers/mod.rs"]
 mod support;
 
@@ -40,6 +45,8 @@ fn main() -> ExitCode {
     left_behind::register(&mut suite);
     #[cfg(feature = "kafka")]
     ops::register(&mut suite);
+    #[cfg(feature = "kafka")]
+    chaos::register(&mut suite);
     let conclusion = libtest_mimic::run(&arguments, suite.into_trials());
     support::finish();
     if !arguments.list {

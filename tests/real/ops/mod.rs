@@ -3,9 +3,9 @@
 
 mod events;
 mod load;
-mod pipeline;
-mod slot;
-mod sluice;
+pub(crate) mod pipeline;
+pub(crate) mod slot;
+pub(crate) mod sluice;
 
 mod broker_outage;
 mod commands;

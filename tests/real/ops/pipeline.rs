@@ -116,7 +116,8 @@ impl<'a> Pipeline<'a> {
         events(&self.bootstrap, &[&self.topic(table)])
     }
 
-    fn write(&self, folder: &std::path::Path) -> Result<PathBuf> {
+    /// Writes the configuration file; where it is.
+    pub(crate) fn write(&self, folder: &std::path::Path) -> Result<PathBuf> {
         let mut text = String::new();
         // The keys without a section sort first, as TOML wants them.
         for (section, keys) in &self.sections {

@@ -54,7 +54,7 @@ pub(crate) fn until(
     Ok(start.elapsed())
 }
 
-fn lsn(text: &str) -> Result<u64> {
+pub(crate) fn lsn(text: &str) -> Result<u64> {
     let (high, low) = text.split_once('/').ok_or("not an LSN")?;
     Ok((u64::from_str_radix(high, 16)? << 32) | u64::from_str_radix(low, 16)?)
 }

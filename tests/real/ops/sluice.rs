@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
@@ -116,6 +116,11 @@ impl Sluice {
     pub(crate) fn kill9(&self) -> Result<()> {
         self.signal(Signal::KILL)?;
         self.ended().map(drop)
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn has_ended(&self) -> Result<Option<ExitStatus>> {
+        self.process.exited()
     }
 
     /// Waits until it has ended by itself.

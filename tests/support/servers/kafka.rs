@@ -43,7 +43,8 @@ struct State {
 }
 
 impl Kafka {
-    /// Starts an empty broker; `overrides` are further lines of `server.properties`.
+    /// Starts an empty broker; `overrides` are further lines of `server.properties`, where `@PORT@` stands for its
+    /// port as it does there.
     ///
     /// With the feature `kafka` it has then carried a transaction's beginning: the first one makes the broker create
     /// an internal topic, which takes seconds. Without the feature only its port is known to be open.
@@ -185,11 +186,11 @@ impl Kafka {
     fn write_settings(&self) -> Result<()> {
         let mut state = self.state();
         state.port = ports::free()?;
-        let settings = SETTINGS
+        let settings = (SETTINGS.to_owned() + &self.overrides)
             .replace("@PORT@", &state.port.to_string())
             .replace("@CONTROLLER_PORT@", &ports::free()?.to_string())
             .replace("@DIRECTORY@", &self.folder.display().to_string());
-        fs::write(self.folder.join("server.properties"), settings + &self.overrides)?;
+        fs::write(self.folder.join("server.properties"), settings)?;
         fs::write(self.folder.join("log4j2.properties"), LOGGING)?;
         Ok(())
     }

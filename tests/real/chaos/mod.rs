@@ -1,0 +1,107 @@
+//! Everything fails, again and again, in an order that a seed determines, while writers make transactions of every
+//! kind. Then the faults stop, the product drains, and the history checker judges what a consumer has read.
+//!
+//! `make chaos MINUTES=20 SEED=1` runs it as long as one likes; `make test` runs one round of faults.
+
+mod faults;
+mod load;
+mod random;
+mod read;
+mod schema;
+mod transaction;
+mod world;
+
+use std::time::{Duration, Instant};
+
+use crate::context::Context;
+use crate::history::Findings;
+use crate::history::judge::judge;
+use crate::ops::slot;
+use crate::suite::Suite;
+use crate::support::{Result, nap, tell};
+
+use faults::Tally;
+use load::Load;
+use random::Random;
+use world::World;
+
+/// How long what has piled up may take, with every server back.
+const DRAIN_LIMIT: Duration = Duration::from_mins(3);
+/// Beyond the time that the faults take.
+const AROUND: Duration = Duration::from_mins(8);
+/// What is run when nothing else is said.
+const USUAL_MAJOR: u16 = 17;
+
+pub(crate) fn register(suite: &mut Suite) {
+    let time = Duration::from_secs(60 * setting("PGSLUICE_CHAOS_MINUTES", 0));
+    let seed = setting("PGSLUICE_CHAOS_SEED", 1);
+    let major = u16::try_from(setting("PGSLUICE_CHAOS_MAJOR", 0)).ok().filter(|major| *major > 0);
+    suite.postgres_within(
+        time + AROUND,
+        [major.unwrap_or(USUAL_MAJOR)],
+        "chaos_loses_nothing",
+        async move |context| chaos(context, seed, time, Vec::new()).await?.verdict().map_err(Into::into),
+    );
+}
+
+fn setting(name: &str, usual: u64) -> u64 {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(usual)
+}
+
+/// Faults for `time`, one round at least.
+async fn chaos(
+    context: &Context,
+    seed: u64,
+    time: Duration,
+    variables: Vec<(&'static str, &'static str)>,
+) -> Result<Findings> {
+    let start = Instant::now();
+    let mut random = Random::new(seed);
+    let mut world = World::start(context, variables).await?;
+    // The first start makes the slot: only what commits behind it is streamed.
+    world.start_sluice()?;
+    world.sluice()?.streams()?;
+    let load = Load::start(&world.postgres.address(), &mut random)?;
+    let (faults_start, mut tally) = (Instant::now(), Tally::default());
+    loop {
+        for step in faults::round(&mut random) {
+            step.take(&mut world, &mut tally)?;
+        }
+        let (faults, begun, took) = (tally.count(), load.begun(), faults_start.elapsed());
+        tell(&format!("chaos: {faults} faults, {begun} transactions begun, {took:.0?}"));
+        if took >= time {
+            break;
+        }
+    }
+    let faults_took = faults_start.elapsed();
+    load.finish(&mut world.session()?)?;
+    let drained = drain(&world)?;
+    let ended = world.stop_sluice()?;
+    let warned = ended.errors.matches("WARN").count();
+    let findings = judge(&read::truth(&world)?, &read::records(&world)?, &read::progress(&world)?);
+    tell(&format!(
+        "chaos with seed {seed} on PostgreSQL {}: {findings}\n{tally}\n  faults for {faults_took:.0?}, drained in \
+         {drained:.1?}, {warned} warnings, {:.0?} in all",
+        world.postgres.major(),
+        start.elapsed()
+    ));
+    Ok(findings)
+}
+
+/// Waits until the slot has confirmed everything.
+fn drain(world: &World<'_>) -> Result<Duration> {
+    let start = Instant::now();
+    let mut session = world.session()?;
+    let end = slot::wal_end(&mut session)?;
+    loop {
+        world.still_there()?;
+        let confirmed = slot::get(&mut session, &world.pipeline.slot)?.confirmed;
+        if confirmed >= end {
+            return Ok(start.elapsed());
+        }
+        if start.elapsed() > DRAIN_LIMIT {
+            return Err(format!("{} bytes are not confirmed after {DRAIN_LIMIT:?}", end - confirmed).into());
+        }
+        nap(Duration::from_millis(20));
+    }
+}
