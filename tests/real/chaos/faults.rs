@@ -1,7 +1,7 @@
 //! What happens to the product, its servers and the network.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::random::Random;
 use super::world::World;
@@ -88,13 +88,20 @@ pub(crate) fn round(random: &mut Random) -> Vec<Step> {
 }
 
 /// How often each has happened.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Tally {
+    pub(crate) start: Instant,
     faults: BTreeMap<Fault, u32>,
     kills_during: u32,
+    /// What was done, for who looks for the reason of a fault.
+    pub(crate) steps: Vec<String>,
 }
 
 impl Tally {
+    pub(crate) fn new() -> Self {
+        Self { start: Instant::now(), faults: BTreeMap::new(), kills_during: 0, steps: Vec::new() }
+    }
+
     pub(crate) fn count(&self) -> u32 {
         self.faults.values().sum::<u32>() + self.kills_during
     }
@@ -113,6 +120,7 @@ impl Step {
     pub(crate) fn take(&self, world: &mut World<'_>, tally: &mut Tally) -> Result<()> {
         nap(self.before);
         world.still_there()?;
+        tally.steps.push(format!("after {:.1?}: {self:?}", tally.start.elapsed()));
         self.cause(world, tally).map_err(|error| format!("{self:?}: {error}"))?;
         *tally.faults.entry(self.fault).or_default() += 1;
         Ok(())

@@ -3,6 +3,7 @@
 //!
 //! `make chaos MINUTES=20 SEED=1` runs it as long as one likes; `make test` runs one round of faults.
 
+mod evidence;
 mod faults;
 mod load;
 mod random;
@@ -59,26 +60,31 @@ async fn chaos(
     let mut random = Random::new(seed);
     let mut world = World::start(context, variables).await?;
     // The first start makes the slot: only what commits behind it is streamed.
+    evidence::prepare(&world)?;
     world.start_sluice()?;
     world.sluice()?.streams()?;
     let load = Load::start(&world.postgres.address(), &mut random)?;
-    let (faults_start, mut tally) = (Instant::now(), Tally::default());
+    let mut tally = Tally::new();
     loop {
         for step in faults::round(&mut random) {
             step.take(&mut world, &mut tally)?;
         }
-        let (faults, begun, took) = (tally.count(), load.begun(), faults_start.elapsed());
+        let (faults, begun, took) = (tally.count(), load.begun(), tally.start.elapsed());
         tell(&format!("chaos: {faults} faults, {begun} transactions begun, {took:.0?}"));
         if took >= time {
             break;
         }
     }
-    let faults_took = faults_start.elapsed();
+    let faults_took = tally.start.elapsed();
     load.finish(&mut world.session()?)?;
     let drained = drain(&world)?;
     let ended = world.stop_sluice()?;
     let warned = ended.errors.matches("WARN").count();
-    let findings = judge(&read::truth(&world)?, &read::records(&world)?, &read::progress(&world)?);
+    let (truth, records) = (read::truth(&world)?, read::records(&world)?);
+    let findings = judge(&truth, &records, &read::progress(&world)?);
+    if findings.fault_count > 0 {
+        context.note_log(evidence::keep(&world, &tally.steps, &truth, &records)?);
+    }
     tell(&format!(
         "chaos with seed {seed} on PostgreSQL {}: {findings}\n{tally}\n  faults for {faults_took:.0?}, drained in \
          {drained:.1?}, {warned} warnings, {:.0?} in all",

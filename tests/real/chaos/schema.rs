@@ -18,7 +18,7 @@ pub(crate) const PREFIX: &str = "chaos";
 pub(crate) const PARTITIONS: [(&str, i32); 2] = [("account", 3), ("whole", 2)];
 
 pub(crate) fn create(session: &mut Session) -> Result<()> {
-    session.query("CREATE SEQUENCE ids START 1000; CREATE SEQUENCE tokens; CREATE SEQUENCE turns")?;
+    session.query("CREATE SEQUENCE ids START 1000; CREATE SEQUENCE tokens; CREATE SEQUENCE turns; CREATE SEQUENCE spacer")?;
     session.query(
         "CREATE TABLE truth (seq bigint, xid bigint, ordinal bigint, tbl text, op text, key bigint, new_key bigint, \
          token bigint)",

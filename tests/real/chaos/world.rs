@@ -1,6 +1,6 @@
 //! The servers, the network between them, and the product, each of which can be made to fail.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,6 +72,11 @@ impl<'a> World<'a> {
         self.pipeline.topic(&name)
     }
 
+    /// The product's log.
+    pub(crate) fn log(&self) -> &Path {
+        &self.place.1
+    }
+
     /// Starts the product.
     pub(crate) fn start_sluice(&mut self) -> Result<()> {
         let place = self.place.clone();
@@ -84,8 +89,13 @@ impl<'a> World<'a> {
     }
 
     /// Kills the product and starts it again.
+    ///
+    /// What it had sent and the network still holds goes with it. Nothing fences a dead instance off: a request of its
+    /// that reached the broker seconds later would repeat old records behind new ones.
     pub(crate) fn kill_sluice(&mut self) -> Result<()> {
+        self.still_there()?;
         self.sluice()?.kill9()?;
+        self.to_kafka.cut();
         self.start_sluice()
     }
 

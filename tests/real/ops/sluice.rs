@@ -1,5 +1,6 @@
 //! The product itself, run as its users run it: a process, a configuration file, signals, an exit code.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -50,7 +51,7 @@ impl Sluice {
         variables: &[(&str, &str)],
         input: Option<&Path>,
     ) -> Result<Self> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pgsluice"));
+        let mut command = Command::new(program());
         command.args(arguments).envs(variables.iter().copied()).current_dir(&folder);
         let streams = Streams {
             input: input.map(File::open).transpose()?,
@@ -169,6 +170,11 @@ impl Drop for Sluice {
         let leak = shown(&self.errors) || shown(&self.folder.join("output"));
         assert!(!leak || std::thread::panicking(), "a secret stands in {}", self.errors.display());
     }
+}
+
+/// The program under test: the one that was built with the tests, or another that the environment names.
+fn program() -> OsString {
+    std::env::var_os("PGSLUICE_TEST_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_pgsluice").into())
 }
 
 fn shows_secret(text: &[u8]) -> bool {
