@@ -12,6 +12,8 @@
 #[cfg(feature = "kafka")]
 mod chaos;
 mod context;
+#[cfg(feature = "kafka")]
+mod large;
 mod left_behind;
 #[cfg(feature = "kafka")]
 mod ops;
@@ -47,6 +49,8 @@ fn main() -> ExitCode {
     ops::register(&mut suite);
     #[cfg(feature = "kafka")]
     chaos::register(&mut suite);
+    #[cfg(feature = "kafka")]
+    large::register(&mut suite);
     let conclusion = libtest_mimic::run(&arguments, suite.into_trials());
     support::finish();
     if !arguments.list {
