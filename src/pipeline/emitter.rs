@@ -12,6 +12,7 @@ use crate::pipeline::plans::{Plans, Treatment};
 use crate::pipeline::table_filter::TableFilter;
 use crate::pipeline::transaction::{CommitTime, OpenTransaction, XidEpoch};
 use crate::postgres::catalog::Catalog;
+use crate::postgres::client::{Dial, Login};
 use crate::record::Record;
 use crate::sink::Sink;
 use crate::table::TableName;
@@ -19,9 +20,9 @@ use crate::time::UnixMicros;
 
 /// The form of the output.
 #[derive(Debug)]
-pub enum Format {
+pub enum Format<D: Dial = Login> {
     /// Events with keys and headers, for which tables are looked up in the catalog.
-    Events(Box<EventFormat>),
+    Events(Box<EventFormat<D>>),
     /// Lines for people, which need no catalog.
     Lines {
         /// Writes them.
@@ -33,13 +34,13 @@ pub enum Format {
 
 /// What events are made with.
 #[derive(Debug)]
-pub struct EventFormat {
+pub struct EventFormat<D: Dial = Login> {
     /// Writes them.
     pub encoder: Encoder,
     /// The tables' plans.
     pub plans: Plans,
     /// Where tables are looked up.
-    pub catalog: Catalog,
+    pub catalog: Catalog<D>,
     /// The topic of logical messages.
     pub message_topic: String,
 }
@@ -57,9 +58,9 @@ pub struct Counts {
 
 /// Turns messages into records and keeps the books on transactions and positions.
 #[derive(Debug)]
-pub struct Emitter<'a, S> {
+pub struct Emitter<'a, S, D: Dial = Login> {
     /// The form of the output.
-    pub format: &'a mut Format,
+    pub format: &'a mut Format<D>,
     /// Where records go.
     pub delivery: &'a mut Delivery<S>,
     /// What the server is told.
@@ -76,7 +77,7 @@ pub struct Emitter<'a, S> {
     pub counts: Counts,
 }
 
-impl<S: Sink> Emitter<'_, S> {
+impl<S: Sink, D: Dial> Emitter<'_, S, D> {
     /// Takes one decoded message with its `dataStart`. `commit_time` is for a BEGIN.
     pub async fn message(
         &mut self,

@@ -13,14 +13,22 @@
 mod chaos;
 mod context;
 #[cfg(feature = "kafka")]
+mod golden;
+#[cfg(feature = "kafka")]
+mod json;
+#[cfg(feature = "kafka")]
 mod large;
 mod left_behind;
 #[cfg(feature = "kafka")]
 mod ops;
+#[cfg(feature = "kafka")]
+mod pgsluice;
 mod servers;
 mod shared;
 mod suite;
 mod tally;
+#[cfg(feature = "kafka")]
+mod values;
 
 #[cfg(feature = "kafka")]
 #[path = "../support/history/mod.rs"]
@@ -45,12 +53,13 @@ fn main() -> ExitCode {
     let mut suite = Suite::default();
     servers::register(&mut suite);
     left_behind::register(&mut suite);
-    #[cfg(feature = "kafka")]
-    ops::register(&mut suite);
-    #[cfg(feature = "kafka")]
-    chaos::register(&mut suite);
-    #[cfg(feature = "kafka")]
-    large::register(&mut suite);
+    {
+        golden::register(&mut suite);
+        values::register(&mut suite);
+        ops::register(&mut suite);
+        chaos::register(&mut suite);
+        large::register(&mut suite);
+    }
     let conclusion = libtest_mimic::run(&arguments, suite.into_trials());
     support::finish();
     if !arguments.list {

@@ -20,7 +20,7 @@ use crate::sink::kafka::options::KafkaOptions;
 use crate::sink::kafka::{outcome, topics};
 use crate::sink::reports::{Reports, Ticket};
 use crate::sink::{Sink, SinkError};
-use crate::task;
+use crate::task::DropElsewhere;
 
 /// What a record costs on the wire beside key, value and headers: record and batch framing, rounded up.
 const RECORD_OVERHEAD: usize = 128;
@@ -28,7 +28,8 @@ const RECORD_OVERHEAD: usize = 128;
 /// The Kafka sink.
 pub struct KafkaSink {
     options: KafkaOptions,
-    producer: Option<BaseProducer<Delivery>>,
+    /// Its destructor may wait half a second for its threads.
+    producer: DropElsewhere<BaseProducer<Delivery>>,
     /// Prepared topics with the size of the largest record each takes.
     limits: HashMap<String, usize>,
     /// The smallest of `limits`: only a record above it needs a look at its own topic.
@@ -56,17 +57,16 @@ impl KafkaSink {
         let config = options.producer(smallest_topic);
         let batch_size =
             config.get("batch.size").and_then(|n| n.parse().ok()).unwrap_or(options.batch_size());
-        let producer =
+        let producer: BaseProducer<Delivery> =
             config.create_with_context(Delivery::new(reports)).map_err(|error| outcome::of_call(&error))?;
         let client_limit = options.message_max_bytes();
         let smallest_limit = smallest_topic.map_or(client_limit, |limit| limit.min(client_limit));
-        Ok(Self { options, producer: Some(producer), limits, smallest_limit, batch_size })
-    }
-
-    fn producer(&self) -> Result<&BaseProducer<Delivery>, SinkError> {
-        self.producer.as_ref().ok_or_else(|| SinkError::Retry {
-            reason: "the producer is closed".to_owned(),
-            hint: "trying again",
+        Ok(Self {
+            options,
+            producer: DropElsewhere::new("kafka-close", producer),
+            limits,
+            smallest_limit,
+            batch_size,
         })
     }
 
@@ -107,7 +107,7 @@ impl Sink for KafkaSink {
             BaseRecord::<[u8], [u8], usize>::with_opaque_to(record.topic, ticket.0).headers(headers);
         message.key = record.key;
         message.payload = record.value;
-        match self.producer()?.send(message) {
+        match self.producer.send(message) {
             Ok(()) => Ok(()),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), _)) => {
                 Err(SinkError::TooLarge {
@@ -122,7 +122,7 @@ impl Sink for KafkaSink {
     }
 
     fn poll(&mut self) -> Result<(), SinkError> {
-        let producer = self.producer()?;
+        let producer = &self.producer;
         // One call serves one event, which is a batch of reports.
         loop {
             let served = producer.context().served.load(Ordering::Relaxed);
@@ -149,15 +149,6 @@ impl Sink for KafkaSink {
             self.limits.insert(prepared.name, prepared.max_message_bytes);
         }
         Ok(())
-    }
-}
-
-impl Drop for KafkaSink {
-    fn drop(&mut self) {
-        // The producer's destructor may wait half a second for its threads.
-        if let Some(producer) = self.producer.take() {
-            task::drop_elsewhere("kafka-close", producer);
-        }
     }
 }
 

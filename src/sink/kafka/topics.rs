@@ -6,11 +6,12 @@ use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::sink::SinkError;
 use crate::sink::kafka::options::KafkaOptions;
 use crate::sink::kafka::outcome;
-use crate::task;
+use crate::task::{self, DropElsewhere};
 
 /// How long one request to the brokers may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,17 +31,15 @@ pub struct PreparedTopic {
 
 /// Checks that each topic exists, creates those that do not, and reads their limits.
 pub async fn prepare(options: &KafkaOptions, names: Vec<String>) -> Result<Vec<PreparedTopic>, SinkError> {
-    let options = options.clone();
-    run("kafka-topics", move |runtime| {
-        let admin = connect(&options)?;
-        let missing = missing(&admin, &options, &names)?;
+    run(options, move |admin, options, runtime| {
+        let missing = missing(admin, options, &names)?;
         runtime.block_on(async {
             if !missing.is_empty() {
-                create(&admin, &options, &missing).await?;
+                create(admin, options, &missing).await?;
             }
             let mut prepared = Vec::with_capacity(names.len());
             for some in names.chunks(TOPICS_PER_REQUEST) {
-                prepared.extend(limits(&admin, some).await?);
+                prepared.extend(limits(admin, some).await?);
             }
             Ok(prepared)
         })
@@ -55,10 +54,8 @@ pub async fn create_with(
     partitions: i32,
     settings: &'static [(&'static str, &'static str)],
 ) -> Result<(), SinkError> {
-    let options = options.clone();
-    run("kafka-topics", move |runtime| {
-        let admin = connect(&options)?;
-        if missing(&admin, &options, std::slice::from_ref(&name))?.is_empty() {
+    run(options, move |admin, options, runtime| {
+        if missing(admin, options, std::slice::from_ref(&name))?.is_empty() {
             return Ok(());
         }
         runtime.block_on(async {
@@ -67,7 +64,7 @@ pub async fn create_with(
             for (key, value) in settings {
                 topic = topic.set(key, value);
             }
-            create_all(&admin, &[topic]).await
+            create_all(admin, &[topic]).await
         })
     })
     .await
@@ -75,27 +72,27 @@ pub async fn create_with(
 
 /// Which of `names` do not exist.
 pub async fn find_missing(options: &KafkaOptions, names: Vec<String>) -> Result<Vec<String>, SinkError> {
-    let options = options.clone();
-    run("kafka-topics", move |_| missing(&connect(&options)?, &options, &names)).await
+    run(options, move |admin, options, _| missing(admin, options, &names)).await
 }
 
-/// Runs `work` on a thread of its own, with a runtime for the administration client's futures.
+/// Runs `work` with an administration client on a thread of its own, and with a runtime for the client's futures.
 async fn run<T: Send + 'static>(
-    name: &'static str,
-    work: impl FnOnce(&tokio::runtime::Runtime) -> Result<T, SinkError> + Send + 'static,
+    options: &KafkaOptions,
+    work: impl FnOnce(&AdminClient<Quiet>, &KafkaOptions, &Runtime) -> Result<T, SinkError> + Send + 'static,
 ) -> Result<T, SinkError> {
     let retry = |reason: String| SinkError::Retry { reason, hint: "trying again" };
+    let options = options.clone();
     let call = move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
+        let runtime = Builder::new_current_thread()
             .build()
             .map_err(|error| retry(format!("no runtime for the administration client: {error}")))?;
-        work(&runtime)
+        let admin = AdminClient::from_config_and_context(&options.client(), Quiet)
+            .map_err(|error| outcome::of_call(&error))?;
+        // Its destructor waits for its thread, up to a tenth of a second.
+        let admin = DropElsewhere::new("kafka-close", admin);
+        work(&admin, &options, &runtime)
     };
-    task::blocking(name, call).await.map_err(|lost| retry(lost.to_string()))?
-}
-
-fn connect(options: &KafkaOptions) -> Result<AdminClient<Quiet>, SinkError> {
-    AdminClient::from_config_and_context(&options.client(), Quiet).map_err(|error| outcome::of_call(&error))
+    task::blocking("kafka-topics", call).await.map_err(|lost| retry(lost.to_string()))?
 }
 
 fn missing(
