@@ -207,7 +207,10 @@ impl Step {
     fn meanwhile(&self, world: &mut World<'_>, tally: &mut Tally) -> Result<()> {
         nap(self.lasts / 2);
         if self.kills {
-            world.kill_sluice()?;
+            match self.fault {
+                BrokerSilent | BrokerThrottled => world.kill_and_forget_sluice()?,
+                _ => world.kill_sluice()?,
+            }
             tally.kills_during += 1;
         }
         nap(self.lasts / 2);

@@ -40,7 +40,7 @@ pub(crate) fn register(suite: &mut Suite) {
     suite.postgres_within(
         time + AROUND,
         [major.unwrap_or(USUAL_MAJOR)],
-        "chaos_loses_nothing",
+        "chaos::loses_nothing",
         async move |context| chaos(context, seed, time, Vec::new()).await?.verdict().map_err(Into::into),
     );
 }

@@ -32,9 +32,11 @@ impl Random {
         self.next() % 100 < percent
     }
 
+    /// `choices` must not be empty.
+    #[expect(clippy::expect_used, reason = "every list of choices is written down in this folder")]
     pub(crate) fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
-        let place = usize::try_from(self.next() % choices.len() as u64).unwrap_or_default();
-        choices[place]
+        let turn = usize::try_from(self.next() % choices.len() as u64).unwrap_or_default();
+        choices.iter().copied().cycle().nth(turn).expect("there is something to choose from")
     }
 
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {

@@ -89,10 +89,16 @@ impl<'a> World<'a> {
     }
 
     /// Kills the product and starts it again.
-    ///
-    /// What it had sent and the network still holds goes with it. Nothing fences a dead instance off: a request of its
-    /// that reached the broker seconds later would repeat old records behind new ones.
     pub(crate) fn kill_sluice(&mut self) -> Result<()> {
+        self.still_there()?;
+        self.sluice()?.kill9()?;
+        self.start_sluice()
+    }
+
+    /// The same while the network holds back what the product had sent to the broker: that is lost with it. Nothing
+    /// fences a dead instance off, and a request of its that arrived seconds later would repeat old records behind new
+    /// ones.
+    pub(crate) fn kill_and_forget_sluice(&mut self) -> Result<()> {
         self.still_there()?;
         self.sluice()?.kill9()?;
         self.to_kafka.cut();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{LIMIT, catches_up, in_full, processor_time};
+use super::{LIMIT, catches_up, in_full, mebibytes, per_row, processor_time};
 use crate::context::Context;
 use crate::ops::pipeline::Pipeline;
 use crate::suite::Suite;
@@ -10,16 +10,16 @@ use crate::support::broker_client::count;
 use crate::support::{Result, tell};
 
 pub(crate) fn register(suite: &mut Suite) {
-    suite.postgres_within(LIMIT, [18], "a_thousand_tables", async |context| {
+    suite.postgres_within(LIMIT, [18], "large::a_thousand_tables", async |context| {
         let (sizes, rows) = if in_full() { (&[1, 100, 1000][..], 400_000) } else { (&[1, 100][..], 10_000) };
         let broker = context.own_kafka(&[])?;
         for tables in sizes {
             let pipeline = Pipeline::new(context, &context.postgres()?, &broker.bootstrap());
             let (time, memory) = stream(context, pipeline, *tables, rows)?;
             tell(&format!(
-                "{tables:>5} tables: {:.2} µs of processor time a row, peak memory {:.1} MiB",
-                time.as_secs_f64() * 1e6 / rows as f64,
-                memory as f64 / 1048576.0
+                "{tables:>5} tables: {} of processor time a row, peak memory {}",
+                per_row(time, rows),
+                mebibytes(memory)
             ));
         }
         Ok(())
@@ -48,7 +48,7 @@ fn stream(context: &Context, pipeline: Pipeline<'_>, tables: u64, rows: u64) -> 
     let before = processor_time(&sluice)?;
     session.query(&insert(tables + 1, tables + rows))?;
     catches_up(&pipeline, &sluice)?;
-    let time = processor_time(&sluice)? - before;
+    let time = processor_time(&sluice)?.saturating_sub(before);
     let memory = sluice.peak_memory()?;
     sluice.terminate()?;
     let topics: Vec<String> = (1..=tables).map(|n| format!("{prefix}.public.t{n}")).collect();

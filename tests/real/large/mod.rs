@@ -43,6 +43,18 @@ fn catches_up(pipeline: &Pipeline<'_>, sluice: &Sluice) -> Result<()> {
     Ok(())
 }
 
+/// Microseconds a row, with two digits behind the point.
+fn per_row(time: Duration, rows: u64) -> String {
+    let hundredths = time.as_nanos() / u128::from(rows.max(1)) / 10;
+    format!("{}.{:02} µs", hundredths / 100, hundredths % 100)
+}
+
+/// In MiB, with one digit behind the point.
+fn mebibytes(bytes: u64) -> String {
+    let tenths = bytes * 10 / (1 << 20);
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
+}
+
 /// The processor time that it has taken so far.
 fn processor_time(sluice: &Sluice) -> Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/{}/stat", sluice.pid().as_raw_nonzero()))?;

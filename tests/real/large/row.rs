@@ -15,7 +15,7 @@ const COLUMNS: usize = 1600;
 const ROWS: usize = 20;
 
 pub(crate) fn register(suite: &mut Suite) {
-    suite.postgres_within(LIMIT, [17], "a_row_of_100_mb", async |context| {
+    suite.postgres_within(LIMIT, [17], "large::a_row_of_100_mb", async |context| {
         let size: usize = if in_full() { 100 << 20 } else { 30 << 20 };
         let limit = (size + (1 << 20)).to_string();
         let broker = Kafka::start_with_heap(
@@ -46,7 +46,7 @@ pub(crate) fn register(suite: &mut Suite) {
         assert_eq!(seen, [Some((size, true)), Some((5, false))]);
         Ok(())
     });
-    suite.postgres_within(LIMIT, [12, 18], "rows_of_1600_columns", async |context| {
+    suite.postgres_within(LIMIT, [12, 18], "large::rows_of_1600_columns", async |context| {
         let pipeline = Pipeline::new(context, &context.postgres()?, &context.kafka()?);
         let mut session = pipeline.session()?;
         let columns: Vec<String> = (2..=COLUMNS).map(|n| format!("c{n} int")).collect();

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{LIMIT, catches_up, in_full, processor_time};
+use super::{LIMIT, catches_up, in_full, mebibytes, per_row, processor_time};
 use crate::ops::pipeline::Pipeline;
 use crate::suite::Suite;
 use crate::support::broker_client::read_each;
@@ -16,7 +16,7 @@ const GROWTH_LIMIT: u64 = 16 << 20;
 const SMALL: u64 = 20_000;
 
 pub(crate) fn register(suite: &mut Suite) {
-    suite.postgres_within(LIMIT, [16], "a_transaction_of_millions_of_rows", async |context| {
+    suite.postgres_within(LIMIT, [16], "large::a_transaction_of_millions_of_rows", async |context| {
         let rows: u64 = if in_full() { 10_000_000 } else { 200_000 };
         let broker = context.own_kafka(&[])?;
         let pipeline = Pipeline::new(context, &context.postgres()?, &broker.bootstrap());
@@ -31,13 +31,13 @@ pub(crate) fn register(suite: &mut Suite) {
         let written = start.elapsed();
         catches_up(&pipeline, &sluice)?;
         let (memory, took) = (sluice.peak_memory()?, start.elapsed());
-        let time = processor_time(&sluice)? - time_before;
+        let time = processor_time(&sluice)?.saturating_sub(time_before);
         tell(&format!(
-            "a transaction of {rows} rows: written in {written:.1?}, through in {took:.1?}, {:.2} µs of processor time \
-             a row, peak memory {:.1} MiB (before it {:.1} MiB)",
-            time.as_secs_f64() * 1e6 / rows as f64,
-            memory as f64 / 1048576.0,
-            memory_before as f64 / 1048576.0,
+            "a transaction of {rows} rows: written in {written:.1?}, through in {took:.1?}, {} of processor time \
+             a row, peak memory {} (before it {})",
+            per_row(time, rows),
+            mebibytes(memory),
+            mebibytes(memory_before),
         ));
         assert!(memory < MEMORY_LIMIT, "{memory} bytes at the most");
         assert!(memory < memory_before + GROWTH_LIMIT, "{memory_before} bytes before, {memory} after");

@@ -65,30 +65,30 @@ impl<'a> Index<'a> {
     }
 
     /// Which record of which change it is.
-    fn find(&self, record: &Record) -> Result<Option<(usize, usize)>, Fault> {
+    fn find(&self, record: &Record) -> Result<Option<(usize, usize)>, Box<Fault>> {
         let ordinal = if record.xid == 0 { record.token.unwrap_or_default() } else { record.ordinal };
         let by_id = self.by_id.get(&(record.xid, ordinal, record.table.as_str())).copied();
         let other = record.token.and_then(|token| self.by_token.get(&token)).filter(|n| by_id != Some(**n));
         if let Some(change) = other.and_then(|number| self.changes.get(*number)) {
             let (record, xid, ordinal) = (record.clone(), change.xid, change.ordinal);
-            return Err(Fault::WrongId { record, xid, ordinal });
+            return Err(Box::new(Fault::WrongId { record, xid, ordinal }));
         }
         let was_given_out = |token| (1..=self.last_token).contains(&token);
         let is_unknown = |token: &u64| !self.by_token.contains_key(token);
         match record.token.filter(is_unknown) {
             // Outside of transactions a message is sent although the transaction around it is rolled back.
             Some(token) if was_given_out(token) && record.xid == 0 => return Ok(None),
-            Some(token) if was_given_out(token) => return Err(Fault::RolledBack(record.clone())),
-            Some(_) => return Err(Fault::Invented(record.clone())),
+            Some(token) if was_given_out(token) => return Err(Box::new(Fault::RolledBack(record.clone()))),
+            Some(_) => return Err(Box::new(Fault::Invented(record.clone()))),
             None => {}
         }
         let Some((number, change)) = by_id.and_then(|number| Some((number, self.changes.get(number)?)))
         else {
-            return Err(if self.transactions.contains(&record.xid) {
+            return Err(Box::new(if self.transactions.contains(&record.xid) {
                 Fault::WrongId { record: record.clone(), xid: record.xid, ordinal: 0 }
             } else {
                 Fault::Invented(record.clone())
-            });
+            }));
         };
         let is_it = |part: &super::truth::Part| {
             part.kind == record.kind
@@ -98,7 +98,7 @@ impl<'a> Index<'a> {
         };
         match change.parts().iter().position(is_it) {
             Some(part) => Ok(Some((number, part))),
-            None => Err(Fault::Differs { record: record.clone(), change: change.clone() }),
+            None => Err(Box::new(Fault::Differs { record: record.clone(), change: change.clone() })),
         }
     }
 }
@@ -117,7 +117,7 @@ impl Seen {
         let (number, part) = match index.find(record) {
             Ok(Some(found)) => found,
             Ok(None) => return None,
-            Err(fault) => return Some(fault),
+            Err(fault) => return Some(*fault),
         };
         let change = index.changes.get(number)?;
         if !self.parts.insert((number, part)) {

@@ -110,8 +110,12 @@ impl Findings {
         if self.fault_count == 0 {
             return Ok(());
         }
-        let list: String = self.faults.iter().map(|fault| format!("\n  {fault:?}")).collect();
-        Err(format!("{} faults in the history, the first of them:{list}", self.fault_count))
+        let list: Vec<String> = self.faults.iter().map(|fault| format!("{fault:?}")).collect();
+        Err(format!(
+            "{} faults in the history, the first of them:\n  {}",
+            self.fault_count,
+            list.join("\n  ")
+        ))
     }
 }
 

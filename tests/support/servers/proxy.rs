@@ -178,7 +178,7 @@ fn copy(mut from: TcpStream, mut to: TcpStream, number: usize, shared: &Shared) 
                     break;
                 }
                 if rate != UNLIMITED {
-                    nap(Duration::from_secs(1).mul_f64(passed as f64 / rate as f64));
+                    nap(Duration::from_micros(passed * 1_000_000 / rate.max(1)));
                 }
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
