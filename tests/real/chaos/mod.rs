@@ -15,6 +15,8 @@ mod world;
 use std::time::{Duration, Instant};
 
 use crate::context::Context;
+#[cfg(feature = "sabotage")]
+use crate::history::Fault;
 use crate::history::Findings;
 use crate::history::judge::judge;
 use crate::ops::slot;
@@ -24,25 +26,39 @@ use crate::support::{Result, nap, tell};
 use faults::Tally;
 use load::Load;
 use random::Random;
-use world::World;
+use world::{Program, USUAL, World};
 
 /// How long what has piled up may take, with every server back.
 const DRAIN_LIMIT: Duration = Duration::from_mins(3);
 /// Beyond the time that the faults take.
 const AROUND: Duration = Duration::from_mins(8);
-/// What is run when nothing else is said.
-const USUAL_MAJOR: u16 = 17;
 
 pub(crate) fn register(suite: &mut Suite) {
     let time = Duration::from_secs(60 * setting("PGSLUICE_CHAOS_MINUTES", 0));
     let seed = setting("PGSLUICE_CHAOS_SEED", 1);
-    let major = u16::try_from(setting("PGSLUICE_CHAOS_MAJOR", 0)).ok().filter(|major| *major > 0);
-    suite.postgres_within(
-        time + AROUND,
-        [major.unwrap_or(USUAL_MAJOR)],
-        "chaos::loses_nothing",
-        async move |context| chaos(context, seed, time, Vec::new()).await?.verdict().map_err(Into::into),
-    );
+    let major = u16::try_from(setting("PGSLUICE_CHAOS_MAJOR", 17)).unwrap_or_default();
+    suite.postgres_within(time + AROUND, [major], "chaos::loses_nothing", async move |context| {
+        chaos(context, seed, time, USUAL).await?.verdict().map_err(Into::into)
+    });
+    #[cfg(feature = "sabotage")]
+    register_control(suite, seed, major);
+}
+
+/// The checker must find what is really wrong, or it proves nothing: a program that confirms what it has received and
+/// not yet delivered. Its own start would refuse to go on behind the gap, so it is told to accept it.
+#[cfg(feature = "sabotage")]
+fn register_control(suite: &mut Suite, seed: u64, major: u16) {
+    const SABOTAGED: Program = Program {
+        arguments: &["run", "--accept-gap"],
+        variables: &[("PGSLUICE_SABOTAGE", "acknowledge-on-receipt")],
+    };
+    suite.postgres_within(AROUND, [major], "chaos_control::finds_what_is_lost", async move |context| {
+        let findings = chaos(context, seed, Duration::ZERO, SABOTAGED).await?;
+        let missing = findings.faults.iter().filter(|fault| matches!(fault, Fault::Missing { .. })).count();
+        tell(&format!("chaos control: {findings}, the first of them: {:?}", findings.faults.first()));
+        assert!(missing > 0, "nothing is said to be missing: {findings:?}");
+        Ok(())
+    });
 }
 
 fn setting(name: &str, usual: u64) -> u64 {
@@ -50,15 +66,10 @@ fn setting(name: &str, usual: u64) -> u64 {
 }
 
 /// Faults for `time`, one round at least.
-async fn chaos(
-    context: &Context,
-    seed: u64,
-    time: Duration,
-    variables: Vec<(&'static str, &'static str)>,
-) -> Result<Findings> {
+async fn chaos(context: &Context, seed: u64, time: Duration, program: Program) -> Result<Findings> {
     let start = Instant::now();
     let mut random = Random::new(seed);
-    let mut world = World::start(context, variables).await?;
+    let mut world = World::start(context, program).await?;
     // The first start makes the slot: only what commits behind it is streamed.
     evidence::prepare(&world)?;
     world.start_sluice()?;

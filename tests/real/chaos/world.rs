@@ -17,6 +17,17 @@ use crate::support::proxy::Proxy;
 use crate::support::session::Session;
 use crate::support::{Result, ports};
 
+/// How the product is started.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Program {
+    /// Before the configuration file.
+    pub(crate) arguments: &'static [&'static str],
+    pub(crate) variables: &'static [(&'static str, &'static str)],
+}
+
+/// As its users start it.
+pub(crate) const USUAL: Program = Program { arguments: &["run"], variables: &[] };
+
 pub(crate) struct World<'a> {
     pub(crate) postgres: Arc<Postgres>,
     pub(crate) kafka: Arc<Kafka>,
@@ -28,16 +39,12 @@ pub(crate) struct World<'a> {
     pub(crate) pipeline: Pipeline<'a>,
     place: (PathBuf, PathBuf),
     file: String,
-    /// What the product finds in its environment.
-    variables: Vec<(&'static str, &'static str)>,
+    program: Program,
     sluice: Option<Sluice>,
 }
 
 impl<'a> World<'a> {
-    pub(crate) async fn start(
-        context: &'a Context,
-        variables: Vec<(&'static str, &'static str)>,
-    ) -> Result<Self> {
+    pub(crate) async fn start(context: &'a Context, program: Program) -> Result<Self> {
         // A walsender that cannot reach its client holds up a stop of the server for this long.
         let postgres = context.own_postgres(&[("wal_sender_timeout", "5s")])?;
         let to_postgres = Proxy::start(postgres.port())?;
@@ -80,7 +87,9 @@ impl<'a> World<'a> {
     /// Starts the product.
     pub(crate) fn start_sluice(&mut self) -> Result<()> {
         let place = self.place.clone();
-        self.sluice = Some(Sluice::start(place, &["run", &self.file], &self.variables, None)?);
+        let arguments: Vec<&str> =
+            self.program.arguments.iter().copied().chain([self.file.as_str()]).collect();
+        self.sluice = Some(Sluice::start(place, &arguments, self.program.variables, None)?);
         Ok(())
     }
 
