@@ -217,7 +217,11 @@ async fn what_is_published_counts_what_went_through() {
 /// A changed key becomes three records, and the smallest budget holds them.
 #[tokio::test(start_paused = true)]
 async fn changes_that_become_three_records_keep_within_the_budget() {
-    let mut rig = Rig::new(Options { records: 16, format: ScriptedCatalog::default().events("*"), ..Options::default() });
+    let mut rig = Rig::new(Options {
+        records: 16,
+        format: ScriptedCatalog::default().events("*"),
+        ..Options::default()
+    });
     rig.play(async |server: &mut Walsender| {
         server.sink.delay(MILLISECOND);
         let change = |id: usize| {
@@ -241,7 +245,11 @@ async fn changes_that_become_three_records_keep_within_the_budget() {
 /// on, and a stop is heard.
 #[tokio::test(start_paused = true)]
 async fn a_truncate_of_many_tables_waits_for_room_without_starving_anything() {
-    let mut rig = Rig::new(Options { records: 16, format: ScriptedCatalog::default().events("*"), ..Options::default() });
+    let mut rig = Rig::new(Options {
+        records: 16,
+        format: ScriptedCatalog::default().events("*"),
+        ..Options::default()
+    });
     rig.intervals.status = 50 * MILLISECOND;
     rig.play(async |server: &mut Walsender| {
         server.sink.hold(Hold::Everything);

@@ -102,7 +102,11 @@ impl Answering {
 }
 
 impl AsyncRead for Answering {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.answers.is_empty() {
             self.reader = Some(cx.waker().clone());
             return Poll::Pending;
