@@ -1,6 +1,6 @@
 //! From decoded messages to records on their way: the single choke point between stream and sink.
 
-use crate::decode::{Decoded, LogicalMessage, Relation, RowChange, Truncate};
+use crate::decode::{Commit, Decoded, LogicalMessage, Relation, RowChange, Truncate};
 use crate::encode::terminal::TerminalEncoder;
 use crate::encode::{Encoder, Outcome};
 use crate::event::Source;
@@ -56,6 +56,16 @@ pub struct Counts {
     pub last_commit_time: Option<UnixMicros>,
 }
 
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is done with.
+    Whole,
+    /// There was no room for all of its records. It has to be handed in again when there is; what is done of it is
+    /// not done twice.
+    InPart,
+}
+
 /// Turns messages into records and keeps the books on transactions and positions.
 #[derive(Debug)]
 pub struct Emitter<'a, S, D: Dial = Login> {
@@ -84,23 +94,23 @@ impl<S: Sink, D: Dial> Emitter<'_, S, D> {
         decoded: Decoded<'_>,
         lsn: Lsn,
         commit_time: CommitTime,
-    ) -> Result<(), PipelineError> {
+    ) -> Result<Taken, PipelineError> {
         self.ack.received(lsn);
         match decoded {
-            Decoded::Begin(_) if self.open.is_some() => return Err(unexpected(lsn, NESTED)),
+            Decoded::Begin(_) if self.open.is_some() => return Err(unexpected(lsn, NO_COMMIT)),
             Decoded::Begin(begin) => {
                 let xid = self.epoch.widen(begin.xid.unwrap_or(0));
                 self.open = Some(OpenTransaction::new(xid, commit_time));
                 self.ack.begin();
             }
-            Decoded::Commit(commit) => self.commit(commit.xid, lsn)?,
+            Decoded::Commit(commit) => self.commit(&commit, lsn)?,
             Decoded::Change(change) => self.change(&change, lsn).await?,
-            Decoded::Truncate(truncate) => self.truncate(&truncate, lsn).await?,
+            Decoded::Truncate(truncate) => return self.truncate(&truncate, lsn).await,
             Decoded::Message(message) => self.logical_message(&message, lsn).await?,
             Decoded::TwoPhase(_) => return Err(unexpected(lsn, TWO_PHASE)),
             Decoded::Streamed(_) => return Err(unexpected(lsn, STREAMED)),
         }
-        Ok(())
+        Ok(Taken::Whole)
     }
 
     /// Takes a keepalive.
@@ -110,11 +120,9 @@ impl<S: Sink, D: Dial> Emitter<'_, S, D> {
         }
     }
 
-    fn commit(&mut self, xid: Option<u32>, end: Lsn) -> Result<(), PipelineError> {
-        let open = self.open.take().ok_or_else(|| unexpected(end, OUTSIDE))?;
-        if xid.is_some_and(|xid| !open.has_xid(xid)) {
-            return Err(unexpected(end, OTHER_XID));
-        }
+    fn commit(&mut self, commit: &Commit<'_>, end: Lsn) -> Result<(), PipelineError> {
+        let open = self.open.take().filter(|open| open.is_ended_by(commit.xid));
+        let open = open.ok_or_else(|| unexpected(end, NO_BEGIN))?;
         self.counts.last_commit_time = Some(open.commit_time());
         let position = self.ack.commit(end);
         self.delivery.ends_at(position);
@@ -175,16 +183,26 @@ impl<S: Sink, D: Dial> Emitter<'_, S, D> {
         Ok(true)
     }
 
-    async fn truncate(&mut self, truncate: &Truncate<'_>, lsn: Lsn) -> Result<(), PipelineError> {
-        let source = self.next_change(lsn)?;
+    async fn truncate(&mut self, truncate: &Truncate<'_>, lsn: Lsn) -> Result<Taken, PipelineError> {
+        let interrupted = self.open.as_mut().and_then(OpenTransaction::resume_truncate);
+        let (source, done) = match interrupted {
+            Some(interrupted) => interrupted,
+            None => (self.next_change(lsn)?, 0),
+        };
         if let Format::Lines { encoder, filter } = self.format {
             if truncate.tables().any(|relation| shows(filter, relation)) {
                 self.delivery.produce(&line(encoder.truncate(truncate, &source)))?;
             }
-            return Ok(());
+            return Ok(Taken::Whole);
         }
-        for relation in truncate.tables() {
-            self.wait_for_room().await?;
+        for (number, relation) in truncate.tables().enumerate().skip(done) {
+            // A TRUNCATE of many tables can become more records than there is room for.
+            if !self.delivery.has_capacity()
+                && let Some(open) = &mut self.open
+            {
+                open.interrupt_truncate(source, number);
+                return Ok(Taken::InPart);
+            }
             if !self.try_truncate(relation, &source)? {
                 self.load(relation, None, lsn).await?;
                 if !self.try_truncate(relation, &source)? {
@@ -192,7 +210,7 @@ impl<S: Sink, D: Dial> Emitter<'_, S, D> {
                 }
             }
         }
-        Ok(())
+        Ok(Taken::Whole)
     }
 
     fn try_truncate(&mut self, relation: Relation<'_>, source: &Source) -> Result<bool, PipelineError> {
@@ -266,15 +284,6 @@ impl<S: Sink, D: Dial> Emitter<'_, S, D> {
         Ok(())
     }
 
-    /// A TRUNCATE of many tables can become more records than there is room for.
-    async fn wait_for_room(&mut self) -> Result<(), PipelineError> {
-        while !self.delivery.has_capacity() {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-            self.settle()?;
-        }
-        Ok(())
-    }
-
     /// Takes what has come back from the sink.
     pub fn settle(&mut self) -> Result<(), PipelineError> {
         let settled = self.delivery.settle()?;
@@ -292,10 +301,9 @@ const TWO_PHASE: &str = "the slot has two-phase decoding, which shows transactio
                          make a slot without two_phase";
 const STREAMED: &str = "the plugin streams transactions in progress (option stream-changes), which shows no rows; \
                         the option must not be set";
-const NESTED: &str = "a BEGIN stands inside a transaction";
-const OTHER_XID: &str = "a COMMIT names another transaction than its BEGIN";
-const OUTSIDE: &str =
-    "a change or COMMIT stands outside of BEGIN and COMMIT (plugin option skip-empty-xacts?)";
+const OUTSIDE: &str = "a change stands outside of BEGIN and COMMIT (plugin option skip-empty-xacts?)";
+const NO_COMMIT: &str = "a transaction begins before the one before it has ended";
+const NO_BEGIN: &str = "a COMMIT ends no transaction that has begun";
 const CONTRADICTION: &str = "the old and the new row of a change have different columns";
 
 fn unexpected(lsn: Lsn, reason: &'static str) -> PipelineError {

@@ -46,17 +46,21 @@ pub struct OpenTransaction {
     /// Set with the first change.
     id: Option<TransactionId>,
     next_ordinal: u64,
+    /// The TRUNCATE for which room ran out, and how many of its tables are done.
+    unfinished_truncate: Option<(Source, usize)>,
 }
 
 impl OpenTransaction {
     /// A transaction whose BEGIN has been read.
     pub fn new(xid: u64, time: CommitTime) -> Self {
-        Self { xid, time, id: None, next_ordinal: 1 }
+        Self { xid, time, id: None, next_ordinal: 1, unfinished_truncate: None }
     }
 
-    /// Whether `xid`, 32 bits as printed, is this transaction's.
-    pub fn has_xid(&self, xid: u32) -> bool {
-        self.xid & u64::from(u32::MAX) == u64::from(xid)
+    /// Whether a COMMIT that names this id can be this transaction's.
+    pub fn is_ended_by(&self, xid: Option<u32>) -> bool {
+        #[expect(clippy::cast_possible_truncation, reason = "the stream prints the lower half")]
+        let printed = self.xid as u32;
+        xid.is_none_or(|xid| xid == printed)
     }
 
     /// Whether the whole transaction is known to be in the read buffer.
@@ -69,6 +73,16 @@ impl OpenTransaction {
         match self.time {
             CommitTime::Known(time) | CommitTime::Estimated(time) => time,
         }
+    }
+
+    /// Remembers a TRUNCATE of which `done` tables are done, until it comes again.
+    pub fn interrupt_truncate(&mut self, source: Source, done: usize) {
+        self.unfinished_truncate = Some((source, done));
+    }
+
+    /// Takes up the TRUNCATE that was interrupted, if one was.
+    pub fn resume_truncate(&mut self) -> Option<(Source, usize)> {
+        self.unfinished_truncate.take()
     }
 
     /// The source of the next change, which counts before any filter.

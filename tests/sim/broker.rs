@@ -130,7 +130,8 @@ impl Broker {
                 ordinal: record.ordinal,
                 estimated: record.estimated,
             };
-            world.note(format_args!("  stored {} {} in {}", record.transaction, record.ordinal, record.topic));
+            world
+                .note(format_args!("  stored {} {} in {}", record.transaction, record.ordinal, record.topic));
             if let Err(violation) = world.database.borrow_mut().history.stored(&stored) {
                 world.fail(violation);
             }
@@ -170,7 +171,8 @@ impl Broker {
         let confirmed = world.server.borrow().confirmed_ever;
         if self.recorded < confirmed {
             let recorded = lsn(self.recorded);
-            world.fail(format_args!("{} is confirmed, but only {recorded} is still recorded", lsn(confirmed)));
+            world
+                .fail(format_args!("{} is confirmed, but only {recorded} is still recorded", lsn(confirmed)));
         }
     }
 

@@ -12,11 +12,11 @@ use tokio::time::{Instant, sleep_until};
 
 use super::database::{Item, What};
 use super::link::{Heard, Link};
-use super::server::{Phase, Slot};
-use super::support::scripted::{
+use super::scripted::{
     auth_ok, complete, copy_both, copy_data, copy_done, data_row, error, key, message, one_row, parameter,
     ready, row_description,
 };
+use super::server::{Phase, Slot};
 use super::text::TABLES;
 use super::world::{Shared, wall};
 
@@ -83,11 +83,20 @@ struct Streaming {
     pinged: bool,
     reply_now: bool,
     next_keepalive: Instant,
+    /// It has said that the client is behind, and nothing has happened since.
+    said_behind: bool,
     began: Instant,
     statuses: u64,
     asked: u64,
     advances: u64,
     client_done: bool,
+}
+
+impl Streaming {
+    /// A walsender that has caught up says so, once, to a client that does not know.
+    fn is_to_be_told(&self) -> bool {
+        !self.said_behind && self.write < self.sent && self.flush < self.sent
+    }
 }
 
 struct Connection {
@@ -106,9 +115,8 @@ impl Connection {
         let far = Instant::now() + Duration::from_secs(3600);
         let Some(stream) = &self.stream else { return far };
         let timeout = self.world.plan.wal_sender_timeout;
-        let half = timeout.map_or(far, |timeout| {
-            stream.last_reply + if stream.pinged { timeout } else { timeout / 2 }
-        });
+        let half = timeout
+            .map_or(far, |timeout| stream.last_reply + if stream.pinged { timeout } else { timeout / 2 });
         let soon = Instant::now() + Duration::from_millis(1);
         // What is owed is looked at again at the next tick.
         let owed = stream.next_keepalive > Instant::now() && self.wants_keepalive(stream);
@@ -272,7 +280,8 @@ impl Connection {
             let next_xid = database.next_xid().to_string();
             let (version, wal, name) = (Some("150018"), Some("logical"), Some("shop"));
             let role = [Some("ada"), Some("t"), Some(timeout.as_str())];
-            let server = [version, Some("15.18"), Some("UTF8"), wal, Some("f"), Some(next_xid.as_str()), name];
+            let server =
+                [version, Some("15.18"), Some("UTF8"), wal, Some("f"), Some(next_xid.as_str()), name];
             return Some(vec![row(&[&server[..], &role[..]].concat())]);
         }
         if text == queries::slot("s", 150_018) {
@@ -373,13 +382,19 @@ impl Connection {
             pinged: false,
             reply_now: false,
             next_keepalive: now,
+            said_behind: false,
             began: now,
             statuses: 0,
             asked: 0,
             advances: 0,
             client_done: false,
         });
-        world.note(format_args!("connection {}: streams from {} (asked {})", self.id, lsn(start), lsn(wanted)));
+        world.note(format_args!(
+            "connection {}: streams from {} (asked {})",
+            self.id,
+            lsn(start),
+            lsn(wanted)
+        ));
         self.state = State::Streaming;
         self.say(&copy_both());
     }
@@ -399,6 +414,7 @@ impl Connection {
         ));
         stream.last_reply = Instant::now();
         stream.pinged = false;
+        stream.said_behind = false;
         stream.reply_now |= ask;
         stream.statuses += 1;
         let told = stream.told.max(stream.start);
@@ -432,11 +448,7 @@ impl Connection {
             broker.recorded()
         };
         if recorded < flush {
-            world.fail(format_args!(
-                "{} is confirmed, but only {} is recorded",
-                lsn(flush),
-                lsn(recorded)
-            ));
+            world.fail(format_args!("{} is confirmed, but only {} is recorded", lsn(flush), lsn(recorded)));
         }
         if let Some(lacking) = lacking_before(world, flush) {
             world.fail(format_args!("{} is confirmed, but {lacking} is not in the topics", lsn(flush)));
@@ -481,6 +493,7 @@ impl Connection {
                 break;
             }
             let Some(item) = database.items.get(stream.item) else {
+                stream.said_behind &= stream.sent >= database.end;
                 stream.sent = stream.sent.max(database.end);
                 caught_up = true;
                 break;
@@ -548,7 +561,9 @@ impl Connection {
     fn data(&mut self, stream: &mut Streaming, start: u64, payload: &[u8]) {
         stream.told = stream.told.max(start);
         let at = start.to_be_bytes();
-        self.say(&copy_data(&[b"w", &at[..], &at[..], &wall().to_postgres().to_be_bytes(), payload].concat()));
+        self.say(&copy_data(
+            &[b"w", &at[..], &at[..], &wall().to_postgres().to_be_bytes(), payload].concat(),
+        ));
     }
 
     fn keepalive(&mut self, stream: &mut Streaming, ask: bool) {
@@ -568,8 +583,7 @@ impl Connection {
     }
 
     fn wants_keepalive(&self, stream: &Streaming) -> bool {
-        let behind = stream.write < stream.sent && stream.flush < stream.sent;
-        stream.reply_now || behind || self.is_stopping()
+        stream.reply_now || stream.is_to_be_told() || self.is_stopping()
     }
 
     fn look_at_the_clock(&mut self, stream: &mut Streaming, caught_up: bool) {
@@ -605,7 +619,8 @@ impl Connection {
                 stream.pinged = true;
                 self.keepalive(stream, true);
             }
-        } else if stream.write < stream.sent && stream.flush < stream.sent && !stream.pinged {
+        } else if stream.is_to_be_told() && !stream.pinged {
+            stream.said_behind = true;
             self.keepalive(stream, false);
         }
     }

@@ -316,7 +316,8 @@ impl Database {
         for _ in 0..count {
             let table = self.rng.index(TABLES.len());
             let id = self.rng.between(1, 40);
-            if !TABLES[table].keyed || self.is_free(open, table, id) && !self.rows.contains_key(&(table, id)) {
+            if !TABLES[table].keyed || self.is_free(open, table, id) && !self.rows.contains_key(&(table, id))
+            {
                 self.insert(open, table, id, start);
             }
         }
@@ -393,14 +394,7 @@ impl Database {
         }
     }
 
-    fn update(
-        &mut self,
-        open: &mut Open,
-        table: usize,
-        old: (u64, &str),
-        id: u64,
-        lsn: u64,
-    ) -> &'static str {
+    fn update(&mut self, open: &mut Open, table: usize, old: (u64, &str), id: u64, lsn: u64) -> &'static str {
         let value = self.token();
         let of = &TABLES[table];
         open.rows.push((lsn, text::update(of, old, id, &value).into()));

@@ -114,11 +114,6 @@ impl Link {
         Rc::clone(&self.server)
     }
 
-    /// Whether a cut has happened.
-    pub(crate) fn cut_kind(&self) -> Option<Cut> {
-        self.state.borrow().cut
-    }
-
     /// Cuts the connection now.
     pub(crate) fn cut(&self, kind: Cut) {
         self.state.borrow_mut().cut(kind);

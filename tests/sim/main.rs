@@ -20,10 +20,14 @@ mod link;
 mod plan;
 mod rng;
 mod run;
+#[path = "../support/scram.rs"]
+mod scram;
+#[allow(dead_code, reason = "other test binaries use the rest of it")]
+#[path = "../support/scripted.rs"]
+mod scripted;
 mod server;
-#[allow(dead_code, reason = "what other test binaries use of it")]
-#[path = "../support/mod.rs"]
-mod support;
+#[path = "../support/sha256.rs"]
+mod sha256;
 mod text;
 mod world;
 

@@ -6,7 +6,8 @@ pub(crate) struct Rng(u64);
 impl Rng {
     /// One of many streams of the same seed, so that one part of the world does not shift another's numbers.
     pub(crate) fn new(seed: u64, stream: u64) -> Self {
-        let mut rng = Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ stream.wrapping_mul(0xD1B5_4A32_D192_ED03));
+        let mut rng =
+            Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ stream.wrapping_mul(0xD1B5_4A32_D192_ED03));
         rng.next();
         rng
     }

@@ -247,7 +247,9 @@ fn judge_end(world: &World, outcome: Option<Result<(), Failure>>, told: bool) {
         Some(Ok(())) => world.fail("the process ended although nobody told it to"),
         Some(Err(failure)) => match failure.exit {
             Exit::DrainDeadline if told => world.count("drain deadline"),
-            Exit::SlotInUse | Exit::SourceUnreachable | Exit::SinkUnreachable => world.count("start given up"),
+            Exit::SlotInUse | Exit::SourceUnreachable | Exit::SinkUnreachable => {
+                world.count("start given up")
+            }
             exit => world.fail(format_args!("the process gave up, {exit:?}: {}", failure.message)),
         },
     }
@@ -329,7 +331,8 @@ where
 
 /// Whether everything that committed is delivered, recorded and confirmed.
 fn is_settled(world: &Shared) -> bool {
-    let last = world.database.borrow().items.iter().rev().find(|item| item.group.is_some()).map(|item| item.end);
+    let last =
+        world.database.borrow().items.iter().rev().find(|item| item.group.is_some()).map(|item| item.end);
     let Some(last) = last else { return world.server.borrow().slot.is_some() };
     let mut broker = world.broker.borrow_mut();
     broker.advance(world);

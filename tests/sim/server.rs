@@ -53,12 +53,8 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn new(plan: &Plan) -> Self {
         let first = 0x0150_0000;
-        let slot = plan.slot_exists.then_some(Slot {
-            confirmed: first,
-            saved: first,
-            restart: first,
-            active: None,
-        });
+        let slot =
+            plan.slot_exists.then_some(Slot { confirmed: first, saved: first, restart: first, active: None });
         Self {
             rng: Rng::new(plan.seed, 3),
             phase: Phase::Up,
@@ -144,9 +140,8 @@ impl SimDial {
     }
 
     fn open(&self, mode: Mode) -> Result<ClientEnd, DialError> {
-        let refused = |kind: std::io::ErrorKind| {
-            DialError::Connect { address: "sim".to_owned(), source: kind.into() }
-        };
+        let refused =
+            |kind: std::io::ErrorKind| DialError::Connect { address: "sim".to_owned(), source: kind.into() };
         if matches!(self.0.server.borrow_mut().phase(), Phase::Down(_)) {
             return Err(refused(std::io::ErrorKind::ConnectionRefused));
         }
