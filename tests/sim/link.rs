@@ -120,6 +120,18 @@ impl Link {
         self.server.notify_one();
     }
 
+    /// The server's kernel finds out that a silent connection is dead.
+    pub(crate) fn bury(&self) {
+        let mut state = self.state.borrow_mut();
+        if let Some(Cut::HalfOpen | Cut::Silent) = state.cut {
+            state.cut = Some(Cut::Reset);
+            state.up.wake();
+            state.down.wake();
+            drop(state);
+            self.server.notify_one();
+        }
+    }
+
     /// The server closes its end.
     pub(crate) fn close_server(&self) {
         let mut state = self.state.borrow_mut();

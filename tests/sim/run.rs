@@ -78,7 +78,13 @@ async fn simulate(world: &Shared) {
     }
     faults.abort();
     calm(world);
-    end(world, number + 1).await;
+    let started = Instant::now();
+    loop {
+        number += 1;
+        if end(world, number, started).await {
+            return;
+        }
+    }
 }
 
 /// The sessions of the database.
@@ -115,6 +121,9 @@ async fn faults(world: Shared) {
     }
     loop {
         sleep(Duration::from_millis(rng.between(0, 2 * world.plan.fault_gap))).await;
+        if rng.chance(200) {
+            bury_the_dead(&world);
+        }
         match rng.between(0, 99) {
             0..=9 => crash(&world, rng.scale(50, 20_000)),
             10..=15 => shut_down(&world, &mut rng).await,
@@ -137,6 +146,15 @@ async fn faults(world: Shared) {
                 step_wall(hours * 3_600_000_000 + 17);
             }
             _ => cut_one(&world, &mut rng),
+        }
+    }
+}
+
+/// Without a timeout of the walsender only the kernel's keepalives find dead connections.
+fn bury_the_dead(world: &World) {
+    if world.plan.wal_sender_timeout.is_none() {
+        for (link, _) in world.server.borrow().links.values() {
+            link.bury();
         }
     }
 }
@@ -258,6 +276,7 @@ fn judge_end(world: &World, outcome: Option<Result<(), Failure>>, told: bool) {
 /// The faults are over.
 fn calm(world: &World) {
     world.stormy.set(false);
+    bury_the_dead(world);
     let mut server = world.server.borrow_mut();
     if server.phase == Phase::Stopping {
         server.go_down(Duration::from_millis(100));
@@ -273,39 +292,42 @@ fn calm(world: &World) {
     world.note(format_args!("calm: the last commit is made"));
 }
 
-/// One last process, which nothing disturbs: it must deliver, record and confirm everything, and stop.
-async fn end(world: &Shared, number: u64) {
+/// One last process, which nothing disturbs: it must deliver, record and confirm everything, and stop. `false`: the
+/// aftermath of a fault lasted for longer than a start tries.
+async fn end(world: &Shared, number: u64, started: Instant) -> bool {
     let (stop, stopped) = watch::channel(false);
     let (status, _watched) = watch::channel(PipelineStatus::default());
     world.note(format_args!("process {number}, the last one, starts"));
     let process = app::run(supervised(world, number), world.plan.seed ^ number, stopped, &status);
     let mut process = pin!(Mortal::new(Box::pin(process), None, world));
-    let started = Instant::now();
     while !is_settled(world) {
         if let Ok(outcome) = timeout(Duration::from_millis(100), &mut process).await {
-            match outcome {
-                // The old connection may hold the slot for longer than a start tries.
-                Some(Err(failure)) if failure.exit == Exit::SlotInUse => {
-                    return Box::pin(end(world, number + 1)).await;
-                }
-                other => return world.fail(format_args!("the last process ended: {other:?}")),
+            if let Some(Err(failure)) = &outcome
+                && matches!(failure.exit, Exit::SlotInUse | Exit::SinkUnreachable)
+                && started.elapsed() < CALM
+            {
+                return false;
             }
+            world.fail(format_args!("the last process ended: {outcome:?}, {}", standing(world)));
+            return true;
         }
         if started.elapsed() > CALM {
-            return world.fail(format_args!("not settled after {CALM:?}: {}", standing(world)));
+            world.fail(format_args!("not settled after {CALM:?}: {}", standing(world)));
+            return true;
         }
     }
     if let Err(violation) = world.database.borrow().history.finish() {
-        return world.fail(violation);
+        world.fail(violation);
+    } else if world.plan.ends_with_shutdown {
+        shut_down_for_good(world, &mut process).await;
+    } else {
+        stop.send_replace(true);
+        match timeout(world.plan.drain_timeout + Duration::from_secs(5), &mut process).await {
+            Ok(Some(Ok(()))) => world.count("orderly end"),
+            other => world.fail(format_args!("the last process does not stop in order: {other:?}")),
+        }
     }
-    if world.plan.ends_with_shutdown {
-        return shut_down_for_good(world, &mut process).await;
-    }
-    stop.send_replace(true);
-    match timeout(world.plan.drain_timeout + Duration::from_secs(5), &mut process).await {
-        Ok(Some(Ok(()))) => world.count("orderly end"),
-        other => world.fail(format_args!("the last process does not stop in order: {other:?}")),
-    }
+    true
 }
 
 /// A fast shutdown must not be held up by a pipeline that has nothing left to do.
