@@ -158,10 +158,13 @@ impl Broker {
             let position = one.latest().expect("a position").end_lsn.0;
             world.note(format_args!("  recorded {} by {}", lsn(position), key.escape_ascii()));
             if !world.server.borrow().positions.contains(&position) {
-                world.fail(format_args!("{} is recorded, which is no position", lsn(position)));
+                world.fail_on_the_way(format_args!("{} is recorded, which is no position", lsn(position)));
             }
             if let Some(lacking) = lacking_before(world, position) {
-                world.fail(format_args!("{} is recorded, but {lacking} is not in the topics", lsn(position)));
+                world.fail_on_the_way(format_args!(
+                    "{} is recorded, but {lacking} is not in the topics",
+                    lsn(position)
+                ));
             }
         } else {
             world.note(format_args!("  removed {}", key.escape_ascii()));
@@ -291,14 +294,14 @@ impl Broker {
 fn judge_budgets(state: &mut Producer, record: &Pending, world: &World) {
     let (records, bytes) = state.unreported;
     if records >= world.plan.max_records {
-        world.fail(format_args!("{records} records in flight"));
+        world.fail_on_the_way(format_args!("{records} records in flight"));
     }
     if record.topic == PROGRESS {
         return;
     }
     let change = Some((record.transaction.clone(), record.ordinal));
     if state.change != change && bytes >= world.plan.max_bytes {
-        world.fail(format_args!("{bytes} bytes in flight before a new change"));
+        world.fail_on_the_way(format_args!("{bytes} bytes in flight before a new change"));
     }
     state.change = change;
 }

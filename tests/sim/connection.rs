@@ -14,7 +14,7 @@ use super::database::{Item, What};
 use super::link::{Heard, Link};
 use super::scripted::{
     auth_ok, complete, copy_both, copy_data, copy_done, data_row, error, key, message, one_row, parameter,
-    ready, row_description,
+    ready, report, row_description,
 };
 use super::server::{Phase, Slot};
 use super::text::TABLES;
@@ -125,6 +125,9 @@ impl Connection {
 
     fn close(&mut self) {
         self.link.close_server();
+        if self.link.was_cut_at_its_byte() {
+            self.world.count("cut at a byte");
+        }
         let mut server = self.world.server.borrow_mut();
         server.links.remove(&self.id);
         if let Some(slot) = &mut server.slot
@@ -140,6 +143,10 @@ impl Connection {
             self.push();
             self.over |= self.output.is_empty();
             return;
+        }
+        if self.world.server.borrow_mut().terminated.remove(&self.id) {
+            let text = "terminating connection due to administrator command";
+            return self.refuse("FATAL", "57P01", text);
         }
         let heard = self.link.hear(&mut self.input);
         while let Some(length) = self.frame_length() {
@@ -419,7 +426,7 @@ impl Connection {
         stream.statuses += 1;
         let told = stream.told.max(stream.start);
         if write > told || flush > told {
-            self.world.fail(format_args!(
+            self.world.fail_on_the_way(format_args!(
                 "a position beyond what was sent: write {}, flush {}, sent {}",
                 lsn(write),
                 lsn(flush),
@@ -428,7 +435,7 @@ impl Connection {
         }
         if flush < stream.flush {
             let text = format_args!("the confirmed position went back to {}", lsn(flush)).to_string();
-            self.world.fail(text);
+            self.world.fail_on_the_way(text);
         }
         stream.advances += u64::from(flush > stream.flush);
         stream.write = write;
@@ -448,10 +455,17 @@ impl Connection {
             broker.recorded()
         };
         if recorded < flush {
-            world.fail(format_args!("{} is confirmed, but only {} is recorded", lsn(flush), lsn(recorded)));
+            world.fail_on_the_way(format_args!(
+                "{} is confirmed, but only {} is recorded",
+                lsn(flush),
+                lsn(recorded)
+            ));
         }
         if let Some(lacking) = lacking_before(world, flush) {
-            world.fail(format_args!("{} is confirmed, but {lacking} is not in the topics", lsn(flush)));
+            world.fail_on_the_way(format_args!(
+                "{} is confirmed, but {lacking} is not in the topics",
+                lsn(flush)
+            ));
         }
         let mut server = world.server.borrow_mut();
         server.confirmed_ever = server.confirmed_ever.max(flush);
@@ -467,7 +481,8 @@ impl Connection {
         let on_time = stream.began.elapsed().as_millis() / status.max(1);
         let reasons = stream.asked + stream.advances + u64::try_from(on_time).unwrap() + 4;
         if stream.statuses > reasons {
-            self.world.fail(format_args!("{} status updates for {reasons} reasons", stream.statuses));
+            self.world
+                .fail_on_the_way(format_args!("{} status updates for {reasons} reasons", stream.statuses));
         }
     }
 
@@ -559,6 +574,12 @@ impl Connection {
     }
 
     fn data(&mut self, stream: &mut Streaming, start: u64, payload: &[u8]) {
+        let aside = self.world.server.borrow_mut().rng.between(0, 999);
+        match aside {
+            0..=4 => self.say(&report(b'N', "WARNING", "01000", "by the way")),
+            5..=9 => self.say(&parameter("application_name", "pgsluice")),
+            _ => {}
+        }
         stream.told = stream.told.max(start);
         let at = start.to_be_bytes();
         self.say(&copy_data(

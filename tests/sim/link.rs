@@ -58,6 +58,8 @@ struct State {
     cut: Option<Cut>,
     /// The client's end is gone.
     abandoned: bool,
+    /// Whether the cut came at the byte it was planned for.
+    planned: bool,
 }
 
 /// What a link is like.
@@ -100,6 +102,7 @@ impl Link {
             kind: Cut::Reset,
             cut: None,
             abandoned: false,
+            planned: false,
         };
         if let Some((kind, direction, bytes)) = weather.cut {
             state.kind = kind;
@@ -112,6 +115,11 @@ impl Link {
     /// Wakes the server's side when something has happened on the link.
     pub(crate) fn server(&self) -> Rc<Notify> {
         Rc::clone(&self.server)
+    }
+
+    /// Whether the cut came at the byte it was planned for.
+    pub(crate) fn was_cut_at_its_byte(&self) -> bool {
+        self.state.borrow().planned
     }
 
     /// Cuts the connection now.
@@ -178,6 +186,7 @@ impl Link {
         state.down.wake();
         if cut {
             let kind = state.kind;
+            state.planned = true;
             state.cut(kind);
             self.server.notify_one();
         }
@@ -269,6 +278,7 @@ impl AsyncWrite for ClientEnd {
         state.up.bytes.extend(&bytes[..room]);
         if cut {
             let kind = state.kind;
+            state.planned = true;
             state.cut(kind);
         }
         drop(state);

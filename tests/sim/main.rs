@@ -20,6 +20,8 @@ mod link;
 mod plan;
 mod rng;
 mod run;
+#[cfg(feature = "sabotage")]
+mod sabotage;
 #[path = "../support/scram.rs"]
 mod scram;
 #[allow(dead_code, reason = "other test binaries use the rest of it")]
@@ -36,7 +38,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use run::{Outcome, run};
+use run::{Mode, Outcome, run};
 
 /// Seeds of a usual run.
 const SEEDS: u64 = 3000;
@@ -58,7 +60,7 @@ fn sweep(seeds: std::ops::Range<u64>) -> (Option<(u64, String)>, BTreeMap<&'stat
                     if seed >= seeds.end || lock().0.is_some() {
                         break;
                     }
-                    let Outcome { violation, counts, .. } = run(seed, false, false);
+                    let Outcome { violation, counts, .. } = run(seed, Mode::default());
                     let mut found = lock();
                     for (what, count) in counts {
                         *found.1.entry(what).or_default() += count;
@@ -76,7 +78,7 @@ fn sweep(seeds: std::ops::Range<u64>) -> (Option<(u64, String)>, BTreeMap<&'stat
 #[test]
 fn every_promise_holds_whatever_fails() {
     if let Some(seed) = number("PGSLUICE_SEED") {
-        let outcome = run(seed, true, true);
+        let outcome = run(seed, Mode { trace: true, print: true, ..Mode::default() });
         assert_eq!(outcome.violation, None, "seed {seed}");
         return;
     }
@@ -96,7 +98,8 @@ fn every_promise_holds_whatever_fails() {
 #[test]
 fn the_same_seed_is_the_same_run() {
     for seed in [1, 2, 3, 5, 8, 13, 21, 34, 55, 89] {
-        let (first, second) = (run(seed, true, false), run(seed, true, false));
+        let mode = Mode { trace: true, ..Mode::default() };
+        let (first, second) = (run(seed, mode), run(seed, mode));
         assert!(first.trace.len() > 20, "seed {seed}");
         for (line, (first, second)) in first.trace.iter().zip(&second.trace).enumerate() {
             assert_eq!(first, second, "seed {seed}, line {line}");

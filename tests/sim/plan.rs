@@ -48,8 +48,8 @@ impl Plan {
         let fault = |rng: &mut Rng, low: u64, high: u64| if quiet { 0 } else { rng.between(low, high) };
         Self {
             seed,
-            steps: rng.scale(20, 240),
-            pause: *rng.pick(&[0, 1, 5, 20, 60, 200]),
+            steps: rng.scale(40, 600),
+            pause: *rng.pick(&[1, 5, 20, 60, 200]),
             sessions: rng.index(5) + 1,
             long_rows: if rng.chance(60) { 40 } else { 0 },
             next_xid: *rng.pick(&[750, 4_294_967_290, (3 << 32) + 2_147_483_640, (1 << 40) + 77]),

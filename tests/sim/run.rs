@@ -41,14 +41,25 @@ pub(crate) struct Outcome {
     pub(crate) counts: BTreeMap<&'static str, u64>,
 }
 
+/// What a run shows and judges.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Mode {
+    /// Keeps the trace.
+    pub(crate) trace: bool,
+    /// Prints it as it comes.
+    pub(crate) print: bool,
+    /// Only what consumers see counts: no rule about what is recorded or confirmed on the way.
+    pub(crate) outcome_only: bool,
+}
+
 /// Runs a seed on a runtime of its own.
-pub(crate) fn run(seed: u64, trace: bool, print: bool) -> Outcome {
+pub(crate) fn run(seed: u64, mode: Mode) -> Outcome {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let tasks = tokio::task::LocalSet::new();
     let shown: Cell<Option<Shared>> = Cell::new(None);
     let simulation = async {
-        let world = World::new(Plan::new(seed), trace, print);
+        let world = World::new(Plan::new(seed), mode);
         shown.set(Some(Rc::clone(&world)));
         world.note(format_args!("{:?}", world.plan));
         tokio::select! {
@@ -56,9 +67,13 @@ pub(crate) fn run(seed: u64, trace: bool, print: bool) -> Outcome {
             () = world.failed.notified() => {}
             () = Box::pin(simulate(&world)) => {}
         }
+        world.virtual_seconds.set(world.elapsed().as_secs());
     };
     let panicked = catch_unwind(AssertUnwindSafe(|| tasks.block_on(&runtime, simulation))).is_err();
     let world = shown.take().expect("a world");
+    world.tally("repeats", world.database.borrow().history.repeats());
+    world.tally("records stored", world.broker.borrow().stored);
+    world.tally("virtual seconds", world.virtual_seconds.get());
     let violation = world.violation().or(panicked.then(|| "a panic".to_owned()));
     Outcome { violation, trace: world.trace(), counts: world.counts() }
 }
@@ -77,6 +92,7 @@ async fn simulate(world: &Shared) {
         sleep(Duration::from_millis(rng.between(0, 3000))).await;
     }
     faults.abort();
+    world.tally("transactions", world.database.borrow().items.len() as u64);
     calm(world);
     let started = Instant::now();
     loop {
@@ -145,6 +161,7 @@ async fn faults(world: Shared) {
                 let hours = i64::try_from(rng.between(0, 48)).unwrap() - 24;
                 step_wall(hours * 3_600_000_000 + 17);
             }
+            81..=85 => terminate_one(&world, &mut rng),
             _ => cut_one(&world, &mut rng),
         }
     }
@@ -196,6 +213,18 @@ fn stall(world: &World, rng: &mut Rng) {
     let time = if world.plan.endless_stall { 400_000 } else { rng.scale(10, 6000) };
     let mut broker = world.broker.borrow_mut();
     broker.stalled_until = broker.stalled_until.max(Instant::now() + Duration::from_millis(time));
+}
+
+fn terminate_one(world: &World, rng: &mut Rng) {
+    let mut server = world.server.borrow_mut();
+    if server.links.is_empty() {
+        return;
+    }
+    let number = rng.index(server.links.len());
+    world.count("terminated by an administrator");
+    let id = *server.links.keys().nth(number).unwrap();
+    server.terminated.insert(id);
+    server.wake();
 }
 
 fn cut_one(world: &World, rng: &mut Rng) {
@@ -395,6 +424,7 @@ impl<F: Future> Future for Mortal<F> {
         if self.spin.1 > SPIN {
             self.world.fail("the process spins: time stands still");
         }
+        self.world.tally("polls of a process", 1);
         match &mut self.polls_left {
             Some(0) => {
                 self.process = None;

@@ -1,6 +1,6 @@
 //! The server as a whole: whether it is up, its slot, its connections.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -46,8 +46,10 @@ pub(crate) struct Server {
     next_connection: u64,
     /// The greatest position ever confirmed.
     pub(crate) confirmed_ever: u64,
+    /// Connections that an administrator ends.
+    pub(crate) terminated: BTreeSet<u64>,
     /// Positions at which a client may go on.
-    pub(crate) positions: std::collections::BTreeSet<u64>,
+    pub(crate) positions: BTreeSet<u64>,
 }
 
 impl Server {
@@ -62,6 +64,7 @@ impl Server {
             links: BTreeMap::new(),
             next_connection: 0,
             confirmed_ever: 0,
+            terminated: BTreeSet::new(),
             positions: std::iter::once(first).collect(),
         }
     }
@@ -123,7 +126,7 @@ impl SimDial {
         let (world, mut server) = (&self.0, self.0.server.borrow_mut());
         let rng = &mut server.rng;
         let capacity = usize::try_from(rng.scale(512, 200_000)).unwrap();
-        let chunk = *rng.pick(&[7, 100, 5000, 1 << 20, 1 << 20]);
+        let chunk = *rng.pick(&[30, 300, 300, 5000, 1 << 20, 1 << 20, 1 << 20, 1 << 20]);
         let cuts = if world.stormy.get() { world.plan.cuts } else { 0 };
         let cut = rng.chance(cuts).then(|| {
             let kind = *rng.pick(&[Cut::Reset, Cut::Reset, Cut::Closed, Cut::HalfOpen, Cut::Silent]);

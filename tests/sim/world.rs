@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::broker::Broker;
 use super::database::Database;
 use super::plan::Plan;
+use super::run::Mode;
 use super::server::Server;
 
 /// 2026-01-01 00:00:00 UTC.
@@ -50,16 +51,17 @@ pub(crate) struct World {
     violation: RefCell<Option<String>>,
     start: Instant,
     trace: Option<RefCell<Vec<String>>>,
-    print: bool,
+    mode: Mode,
     counts: RefCell<BTreeMap<&'static str, u64>>,
     /// Whether faults may still happen.
     pub(crate) stormy: Cell<bool>,
     /// Items of the WAL that are known to be whole in the topics.
     pub(crate) checked: Cell<usize>,
+    pub(crate) virtual_seconds: Cell<u64>,
 }
 
 impl World {
-    pub(crate) fn new(plan: Plan, trace: bool, print: bool) -> Shared {
+    pub(crate) fn new(plan: Plan, mode: Mode) -> Shared {
         let start = Instant::now();
         WALL.set(Some((start, 0)));
         Rc::new(Self {
@@ -70,11 +72,12 @@ impl World {
             failed: Notify::new(),
             violation: RefCell::new(None),
             start,
-            trace: trace.then(RefCell::default),
-            print,
+            trace: mode.trace.then(RefCell::default),
+            mode,
             counts: RefCell::default(),
             stormy: Cell::new(true),
             checked: Cell::new(0),
+            virtual_seconds: Cell::new(0),
         })
     }
 
@@ -82,16 +85,21 @@ impl World {
     pub(crate) fn note(&self, what: fmt::Arguments<'_>) {
         if let Some(trace) = &self.trace {
             let line = format!("{:>10.3} {what}", self.elapsed().as_secs_f64());
-            if self.print {
+            if self.mode.print {
                 println!("{line}");
             }
             trace.borrow_mut().push(line);
         }
     }
 
+    /// Adds to a total.
+    pub(crate) fn tally(&self, what: &'static str, count: u64) {
+        *self.counts.borrow_mut().entry(what).or_default() += count;
+    }
+
     /// Counts a fault or an event, and traces it.
     pub(crate) fn count(&self, what: &'static str) {
-        *self.counts.borrow_mut().entry(what).or_default() += 1;
+        self.tally(what, 1);
         self.note(format_args!("* {what}"));
     }
 
@@ -101,6 +109,13 @@ impl World {
 
     pub(crate) fn trace(&self) -> Vec<String> {
         self.trace.as_ref().map(|trace| trace.borrow().clone()).unwrap_or_default()
+    }
+
+    /// A rule about the way there is broken.
+    pub(crate) fn fail_on_the_way(&self, what: impl fmt::Display) {
+        if !self.mode.outcome_only {
+            self.fail(what);
+        }
     }
 
     /// A promise is broken. The first one counts.
