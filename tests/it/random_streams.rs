@@ -135,7 +135,7 @@ async fn play(steps: &[Step], rig: &mut Rig, model: &mut Model) {
         }
         server.sink.release();
         let end = model.last;
-        server.until(Duration::from_secs(120), |server| server.flush() == end).await;
+        server.until(Duration::from_mins(2), |server| server.flush() == end).await;
         server.stop();
         server.finish().await;
         assert!(server.outcome().await.is_ok());
