@@ -10,10 +10,10 @@ FETCH := tests/servers/fetch.sh
 # $(call step,text): what happens next, for whoever watches.
 step = printf '\n==> %s\n' '$(1)' >&2
 
-.PHONY: help setup setup-build build test lint demo bench clean
+.PHONY: help setup setup-build build test chaos chaos-control large lint demo bench clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Get what tests and demo run: build packages, PostgreSQL 12-18, a Kafka broker (no Docker)
 	@$(FETCH)
@@ -30,6 +30,26 @@ test: setup ## Run every test, those against real servers included
 	$(CARGO) test --locked --no-run
 	@$(call step,running the tests)
 	$(CARGO) test --locked
+
+# PROGRAM runs another build than the optimised one.
+MINUTES ?= 20
+SEED ?= 1
+MAJOR ?= 17
+PROGRAM ?= $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/pgsluice
+# $(call real,filter,variables): some of the tests against real servers, on the optimised program.
+real = PGSLUICE_TEST_PROGRAM=$(PROGRAM) $(2) $(CARGO) test --locked --test real -- --test-threads 1 $(1)
+
+chaos: setup build ## Let everything fail under load for MINUTES=20 and judge what came of it (SEED=1, MAJOR=17)
+	@$(call step,chaos for $(MINUTES) minutes with seed $(SEED) on PostgreSQL $(MAJOR))
+	@$(call real,chaos::,PGSLUICE_CHAOS_MINUTES=$(MINUTES) PGSLUICE_CHAOS_SEED=$(SEED) PGSLUICE_CHAOS_MAJOR=$(MAJOR))
+
+chaos-control: setup ## Prove that the checker of `make chaos` finds a program that confirms too early
+	@$(call step,building a program with a deliberate fault)
+	$(CARGO) test --locked --features sabotage --test real -- --test-threads 1 chaos_control::
+
+large: setup build ## Test what is larger than usual in full: 10,000,000 rows, 100 MB, 1,000 tables (minutes)
+	@$(call step,testing what is larger than usual)
+	@$(call real,large::,PGSLUICE_TEST_LARGE=1)
 
 lint: setup-build ## Check format, lints and documentation; warnings are errors
 	@$(call step,checking the format)

@@ -21,6 +21,8 @@ pub mod pipeline;
 pub mod postgres;
 pub mod progress;
 pub mod record;
+#[cfg(feature = "sabotage")]
+pub mod sabotage;
 pub mod secret;
 pub mod secret_source;
 pub mod sink;

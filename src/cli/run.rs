@@ -40,6 +40,8 @@ pub async fn execute(args: RunArgs) -> Result<(), Failure> {
     pipeline.accept_gap = args.accept_gap;
     pipeline.end_lsn = args.end_lsn;
 
+    #[cfg(feature = "sabotage")]
+    sabotage();
     let (status, watched) = watch::channel(PipelineStatus::default());
     let style = if std::io::stderr().is_terminal() { Style::Line } else { Style::Log };
     let reporter = status_line::report(pipeline.login.clone(), watched, style);
@@ -57,6 +59,19 @@ pub async fn execute(args: RunArgs) -> Result<(), Failure> {
         tracing::info!(confirmed = %positions.confirmed, "stopped; everything delivered is confirmed");
     }
     outcome
+}
+
+/// Chooses the fault that the environment names, for tests that must find one in the running program.
+#[cfg(feature = "sabotage")]
+fn sabotage() {
+    use crate::sabotage::{Fault, choose};
+    let fault = match std::env::var("PGSLUICE_SABOTAGE").as_deref() {
+        Ok("acknowledge-on-receipt") => Some(Fault::AcknowledgeOnReceipt),
+        Ok("confirm-before-record") => Some(Fault::ConfirmBeforeRecord),
+        _ => None,
+    };
+    tracing::error!(?fault, "this build breaks its promises on purpose");
+    choose(fault);
 }
 
 /// Turns true with the first SIGTERM or SIGINT.

@@ -14,6 +14,8 @@ use crate::pipeline::transaction::{CommitTime, OpenTransaction, XidEpoch};
 use crate::postgres::catalog::Catalog;
 use crate::postgres::client::{Dial, Login};
 use crate::record::Record;
+#[cfg(feature = "sabotage")]
+use crate::sabotage::{self, Fault};
 use crate::sink::Sink;
 use crate::table::TableName;
 use crate::time::UnixMicros;
@@ -116,6 +118,10 @@ impl<S: Sink, D: Dial> Emitter<'_, S, D> {
     /// Takes a keepalive.
     pub fn keepalive(&mut self, wal_end: Lsn, reply_requested: bool) {
         if let Some(position) = self.ack.keepalive(wal_end, reply_requested) {
+            #[cfg(feature = "sabotage")]
+            if sabotage::is(Fault::KeepaliveInFlight) {
+                self.ack.delivered(position);
+            }
             self.delivery.ends_at(position);
         }
     }
@@ -127,6 +133,8 @@ impl<S: Sink, D: Dial> Emitter<'_, S, D> {
         }
         self.counts.last_commit_time = Some(open.commit_time());
         let position = self.ack.commit(end);
+        #[cfg(feature = "sabotage")]
+        let position = Lsn(position.0 + u64::from(sabotage::is(Fault::OneByteFurther)));
         self.delivery.ends_at(position);
         self.last_commit = Some(end);
         Ok(())
@@ -140,6 +148,14 @@ impl<S: Sink, D: Dial> Emitter<'_, S, D> {
 
     async fn change(&mut self, change: &RowChange<'_>, lsn: Lsn) -> Result<(), PipelineError> {
         let source = self.next_change(lsn)?;
+        #[cfg(feature = "sabotage")]
+        if sabotage::skips_row(lsn) {
+            return Ok(());
+        }
+        #[cfg(feature = "sabotage")]
+        if sabotage::is(Fault::RowAsPosition) {
+            self.delivery.ends_at(lsn);
+        }
         if self.try_change(change, &source)? {
             return Ok(());
         }

@@ -112,6 +112,12 @@ impl<B: Broker, D: Dial + Clone> Supervised<B, D> {
         stop: &watch::Receiver<bool>,
         status: &watch::Sender<PipelineStatus>,
     ) -> Result<Ended, PipelineError> {
+        #[cfg(feature = "sabotage")]
+        if self.delivery.is_some() {
+            crate::sabotage::reconnected()
+        } else {
+            crate::sabotage::started()
+        }
         if let Some(running) = &mut self.delivery
             && !running.delivery.finish(Instant::now() + SETTLE_TIMEOUT).await?
         {

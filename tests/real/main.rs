@@ -9,12 +9,18 @@
     allow(dead_code, reason = "the broker's own tests are not in such a build")
 )]
 
+#[cfg(feature = "kafka")]
+mod chaos;
 mod context;
 #[cfg(feature = "kafka")]
 mod golden;
 #[cfg(feature = "kafka")]
 mod json;
+#[cfg(feature = "kafka")]
+mod large;
 mod left_behind;
+#[cfg(feature = "kafka")]
+mod ops;
 #[cfg(feature = "kafka")]
 mod pgsluice;
 mod servers;
@@ -24,6 +30,9 @@ mod tally;
 #[cfg(feature = "kafka")]
 mod values;
 
+#[cfg(feature = "kafka")]
+#[path = "../support/history/mod.rs"]
+mod history;
 #[path = "../support/servers/mod.rs"]
 mod support;
 
@@ -44,10 +53,12 @@ fn main() -> ExitCode {
     let mut suite = Suite::default();
     servers::register(&mut suite);
     left_behind::register(&mut suite);
-    #[cfg(feature = "kafka")]
     {
         golden::register(&mut suite);
         values::register(&mut suite);
+        ops::register(&mut suite);
+        chaos::register(&mut suite);
+        large::register(&mut suite);
     }
     let conclusion = libtest_mimic::run(&arguments, suite.into_trials());
     support::finish();

@@ -86,20 +86,48 @@ pub(crate) async fn delete_topics(bootstrap: &str, prefix: &str) -> Result<()> {
 ///
 /// It ends at the last stable offset: what an open transaction has written, and anything behind it, is not seen.
 pub(crate) fn read_all(bootstrap: &str, topics: &[&str]) -> Result<Vec<ConsumedRecord>> {
-    let mut config = config(bootstrap);
-    config.set("group.id", "reads-everything").set("isolation.level", "read_committed");
-    config.set("enable.auto.commit", "false").set("enable.partition.eof", "true");
-    let consumer: BaseConsumer = config.create()?;
+    let consumer = consumer(bootstrap)?;
     let mut records = Vec::new();
     for topic in topics {
-        read_topic(&consumer, topic, &mut records)?;
+        read_topic(&consumer, topic, &mut |record| records.push(record))?;
     }
     Ok(records)
 }
 
+/// The same for a topic that is too large to be held.
+pub(crate) fn read_each(bootstrap: &str, topic: &str, take: &mut dyn FnMut(ConsumedRecord)) -> Result<()> {
+    read_topic(&consumer(bootstrap)?, topic, take)
+}
+
+/// How many records each topic holds, as far as nothing was deleted, compacted or written in transactions.
+pub(crate) fn count(bootstrap: &str, topics: &[String]) -> Result<Vec<u64>> {
+    let consumer = consumer(bootstrap)?;
+    let mut counts = Vec::with_capacity(topics.len());
+    for topic in topics {
+        let mut sum = 0;
+        for partition in partitions(&consumer, topic)? {
+            let (low, high) = consumer.fetch_watermarks(topic, partition, SILENCE_LIMIT)?;
+            sum += u64::try_from(high - low)?;
+        }
+        counts.push(sum);
+    }
+    Ok(counts)
+}
+
+fn consumer(bootstrap: &str) -> Result<BaseConsumer> {
+    let mut config = config(bootstrap);
+    config.set("group.id", "reads-everything").set("isolation.level", "read_committed");
+    config.set("enable.auto.commit", "false").set("enable.partition.eof", "true");
+    // Otherwise the broker answers half a second later at the end of a partition, and the next topic waits for it.
+    config.set("fetch.wait.max.ms", "10");
+    // A record may be larger than the most that is usually taken at once.
+    config.set("receive.message.max.bytes", "1000000000");
+    Ok(config.create()?)
+}
+
 /// One topic at a time, since librdkafka tells the end of a partition by its number alone. Offsets would not tell
 /// it: the markers of transactions have some too, and no consumer sees them.
-fn read_topic(consumer: &BaseConsumer, topic: &str, records: &mut Vec<ConsumedRecord>) -> Result<()> {
+fn read_topic(consumer: &BaseConsumer, topic: &str, take: &mut dyn FnMut(ConsumedRecord)) -> Result<()> {
     let mut unfinished = partitions(consumer, topic)?;
     let mut assignment = TopicPartitionList::new();
     for partition in &unfinished {
@@ -116,7 +144,7 @@ fn read_topic(consumer: &BaseConsumer, topic: &str, records: &mut Vec<ConsumedRe
                 .into());
             }
             None => continue,
-            Some(Ok(message)) => records.push(consumed(&message)),
+            Some(Ok(message)) => take(consumed(&message)),
             Some(Err(KafkaError::PartitionEOF(partition))) => {
                 unfinished.remove(&partition);
             }
