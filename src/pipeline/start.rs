@@ -57,6 +57,9 @@ pub struct Supervised<B: Broker, D = Login> {
     /// Distinguishes this process's progress records from those of others.
     instance: String,
     delivery: Option<Running<B::Sink>>,
+    /// Sinks made so far. Each has a progress key of its own: a record that an earlier one had under way can come
+    /// behind the first ones of the next.
+    sinks: u64,
     /// Topics that turned out to need smaller batches than the producer was made for.
     small_topics: BTreeSet<String>,
 }
@@ -72,7 +75,7 @@ struct Running<S> {
 impl<B: Broker, D: Dial + Clone> Supervised<B, D> {
     /// A pipeline that has not started.
     pub fn new(options: PipelineOptions<D>, broker: B, instance: String, clock: Clock) -> Self {
-        Self { options, broker, clock, instance, delivery: None, small_topics: BTreeSet::new() }
+        Self { options, broker, clock, instance, delivery: None, sinks: 0, small_topics: BTreeSet::new() }
     }
 
     /// How long a start keeps trying.
@@ -188,7 +191,7 @@ impl<B: Broker, D: Dial + Clone> Supervised<B, D> {
         } else {
             running.start.clone()
         };
-        let key = ProgressKey::of_instance(&self.instance);
+        let key = ProgressKey::of_sink(&self.instance, self.sinks);
         Ok(Recorded { positions: position.into_iter().map(|position| (key.clone(), position)).collect() })
     }
 
@@ -256,16 +259,17 @@ impl<B: Broker, D: Dial + Clone> Supervised<B, D> {
     }
 
     async fn deliver(
-        &self,
+        &mut self,
         recorded: Recorded,
         state: &SlotState,
         topics: &[String],
     ) -> Result<Running<B::Sink>, PipelineError> {
         let reports = Reports::new(self.broker.max_records());
         let sink = self.broker.connect(topics, reports.clone()).await?;
+        self.sinks += 1;
         let target = ProgressTarget {
             topic: progress_topic(&self.options.name),
-            key: ProgressKey::of_instance(&self.instance),
+            key: ProgressKey::of_sink(&self.instance, self.sinks),
             source: state.source.clone(),
             predecessors: recorded.positions.keys().cloned().collect(),
         };

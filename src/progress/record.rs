@@ -1,7 +1,7 @@
 //! The progress record: JSON, versioned, one per running instance.
 //!
-//! Every instance writes under a key of its own and a start takes the greatest position of all of them, so the
-//! late record of a dying instance cannot turn progress back.
+//! Every sink of every instance writes under a key of its own and a start takes the greatest position of all of
+//! them, so the late record of one that is gone cannot turn progress back.
 
 use serde::{Deserialize, Serialize};
 
@@ -103,6 +103,11 @@ impl ProgressKey {
         Self(format!("{STREAM_PREFIX}{instance}"))
     }
 
+    /// The key of an instance's sink, counted from 1.
+    pub fn of_sink(instance: &str, number: u64) -> Self {
+        Self(format!("{STREAM_PREFIX}{instance}/{number}"))
+    }
+
     /// The key of a record read back; `None` for other kinds of record.
     pub fn parse(key: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(key).ok()?;
@@ -154,6 +159,7 @@ mod tests {
     #[test]
     fn keys_of_other_kinds_are_left_alone() {
         assert_eq!(ProgressKey::parse(b"stream/a"), Some(ProgressKey::of_instance("a")));
+        assert_eq!(ProgressKey::parse(b"stream/a/2"), Some(ProgressKey::of_sink("a", 2)));
         assert_eq!(ProgressKey::parse(b"snapshot/t/1"), None);
         assert_eq!(ProgressKey::parse(b"\xff"), None);
     }

@@ -174,8 +174,10 @@ impl Broker {
         let confirmed = world.server.borrow().confirmed_ever;
         if self.recorded < confirmed {
             let recorded = lsn(self.recorded);
-            world
-                .fail(format_args!("{} is confirmed, but only {recorded} is still recorded", lsn(confirmed)));
+            world.fail_on_the_way(format_args!(
+                "{} is confirmed, but only {recorded} is still recorded",
+                lsn(confirmed)
+            ));
         }
     }
 
