@@ -53,6 +53,11 @@ impl<S: Sink> Delivery<S> {
     /// recorded as soon as it is delivered.
     pub fn new(sink: S, reports: Reports, max_bytes: usize, progress: Option<ProgressTarget>) -> Self {
         let in_flight = InFlight::new(reports.capacity());
+        let progress = progress.map(|mut target| {
+            // After a failure of the sink, a new delivery of this instance reads its own record back.
+            target.predecessors.retain(|key| *key != target.key);
+            target
+        });
         Self {
             sink,
             reports,
@@ -163,9 +168,10 @@ impl<S: Sink> Delivery<S> {
         Ok(())
     }
 
-    /// Removes one record of an instance that is gone. Called once ours is recorded.
+    /// Removes one record of an instance that is gone, once a record of our own is durable: until then theirs are
+    /// the only ones that tell where the pipeline stands.
     pub fn forget_predecessor(&mut self) -> Result<(), SinkError> {
-        if self.in_flight.room() <= RECORDS_PER_CHANGE + 1 {
+        if !self.recorded.is_valid() || self.in_flight.room() <= RECORDS_PER_CHANGE + 1 {
             return Ok(());
         }
         let Some(target) = &mut self.progress else { return Ok(()) };

@@ -56,6 +56,16 @@ pub struct Counts {
     pub last_commit_time: Option<UnixMicros>,
 }
 
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is done with.
+    Whole,
+    /// There was no room for all of its records. It has to be handed in again when there is; what is done of it is
+    /// not done twice.
+    InPart,
+}
+
 /// Turns messages into records and keeps the books on transactions and positions.
 #[derive(Debug)]
 pub struct Emitter<'a, S, D: Dial = Login> {
@@ -84,7 +94,7 @@ impl<S: Sink, D: Dial> Emitter<'_, S, D> {
         decoded: Decoded<'_>,
         lsn: Lsn,
         commit_time: CommitTime,
-    ) -> Result<(), PipelineError> {
+    ) -> Result<Taken, PipelineError> {
         self.ack.received(lsn);
         match decoded {
             Decoded::Begin(_) if self.open.is_some() => return Err(unexpected(lsn, NESTED)),
@@ -95,12 +105,12 @@ impl<S: Sink, D: Dial> Emitter<'_, S, D> {
             }
             Decoded::Commit(commit) => self.commit(commit.xid, lsn)?,
             Decoded::Change(change) => self.change(&change, lsn).await?,
-            Decoded::Truncate(truncate) => self.truncate(&truncate, lsn).await?,
+            Decoded::Truncate(truncate) => return self.truncate(&truncate, lsn).await,
             Decoded::Message(message) => self.logical_message(&message, lsn).await?,
             Decoded::TwoPhase(_) => return Err(unexpected(lsn, TWO_PHASE)),
             Decoded::Streamed(_) => return Err(unexpected(lsn, STREAMED)),
         }
-        Ok(())
+        Ok(Taken::Whole)
     }
 
     /// Takes a keepalive.
@@ -175,16 +185,26 @@ impl<S: Sink, D: Dial> Emitter<'_, S, D> {
         Ok(true)
     }
 
-    async fn truncate(&mut self, truncate: &Truncate<'_>, lsn: Lsn) -> Result<(), PipelineError> {
-        let source = self.next_change(lsn)?;
+    async fn truncate(&mut self, truncate: &Truncate<'_>, lsn: Lsn) -> Result<Taken, PipelineError> {
+        let interrupted = self.open.as_mut().and_then(OpenTransaction::resume_truncate);
+        let (source, done) = match interrupted {
+            Some(interrupted) => interrupted,
+            None => (self.next_change(lsn)?, 0),
+        };
         if let Format::Lines { encoder, filter } = self.format {
             if truncate.tables().any(|relation| shows(filter, relation)) {
                 self.delivery.produce(&line(encoder.truncate(truncate, &source)))?;
             }
-            return Ok(());
+            return Ok(Taken::Whole);
         }
-        for relation in truncate.tables() {
-            self.wait_for_room().await?;
+        for (number, relation) in truncate.tables().enumerate().skip(done) {
+            // A TRUNCATE of many tables can become more records than there is room for.
+            if !self.delivery.has_capacity()
+                && let Some(open) = &mut self.open
+            {
+                open.interrupt_truncate(source, number);
+                return Ok(Taken::InPart);
+            }
             if !self.try_truncate(relation, &source)? {
                 self.load(relation, None, lsn).await?;
                 if !self.try_truncate(relation, &source)? {
@@ -192,7 +212,7 @@ impl<S: Sink, D: Dial> Emitter<'_, S, D> {
                 }
             }
         }
-        Ok(())
+        Ok(Taken::Whole)
     }
 
     fn try_truncate(&mut self, relation: Relation<'_>, source: &Source) -> Result<bool, PipelineError> {
@@ -262,15 +282,6 @@ impl<S: Sink, D: Dial> Emitter<'_, S, D> {
             && plans.is_new_topic(&topic)
         {
             self.delivery.sink().prepare_topic(&topic).await?;
-        }
-        Ok(())
-    }
-
-    /// A TRUNCATE of many tables can become more records than there is room for.
-    async fn wait_for_room(&mut self) -> Result<(), PipelineError> {
-        while !self.delivery.has_capacity() {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-            self.settle()?;
         }
         Ok(())
     }

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use crate::lsn::Lsn;
 use crate::sink::reports::Ticket;
 
-/// What becomes true at a point of the record sequence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What becomes true at a point of the record sequence. Of two marks of one kind the later position is the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mark {
     /// Everything the server sent up to this position is durable.
     Delivered(Lsn),
@@ -22,9 +22,9 @@ pub enum Mark {
 pub struct Settled {
     /// Records that became durable.
     pub records: usize,
-    /// The last `Delivered` mark passed.
+    /// The furthest `Delivered` mark passed.
     pub delivered: Option<Lsn>,
-    /// The last `Recorded` mark passed.
+    /// The furthest `Recorded` mark passed.
     pub recorded: Option<Lsn>,
 }
 
@@ -96,13 +96,14 @@ impl InFlight {
 
     /// Sets a mark behind the last record produced.
     pub fn mark(&mut self, mark: Mark) {
-        // Marks of one kind at one place replace each other, so their number is bounded by the records'.
+        // Of marks of one kind at one place the furthest stays, so their number is bounded by the records'. It need
+        // not be the last one: a keepalive right behind a COMMIT can name the start of the commit's record.
         let place = self.issued;
         let same = |(at, old): &&mut (u64, Mark)| {
             *at == place && std::mem::discriminant(old) == std::mem::discriminant(&mark)
         };
         match self.marks.iter_mut().rev().take(2).find(same) {
-            Some(old) => old.1 = mark,
+            Some(old) => old.1 = old.1.max(mark),
             None => self.marks.push_back((place, mark)),
         }
     }
@@ -124,8 +125,8 @@ impl InFlight {
                 break;
             }
             match mark {
-                Mark::Delivered(lsn) => outcome.delivered = Some(lsn),
-                Mark::Recorded(lsn) => outcome.recorded = Some(lsn),
+                Mark::Delivered(lsn) => outcome.delivered = outcome.delivered.max(Some(lsn)),
+                Mark::Recorded(lsn) => outcome.recorded = outcome.recorded.max(Some(lsn)),
             }
             self.marks.pop_front();
         }

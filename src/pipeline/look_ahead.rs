@@ -45,6 +45,9 @@ impl LookAhead {
                 let too_far = self.searched.saturating_add(wanted) > LOOK_AHEAD;
                 return Ok(if too_far { self.end(Found::TooFar) } else { Found::NotYet });
             };
+            if ends_stream(frame) {
+                return Ok(self.end(Found::TooFar));
+            }
             if let Some(payload) = payload(frame)
                 && payload.starts_with(b"COMMIT")
             {
@@ -64,6 +67,12 @@ impl LookAhead {
         self.searched = 0;
         found
     }
+}
+
+/// Whether nothing of the transaction can follow: an error, or the end of the stream. What is held back goes on, so
+/// that this is reached.
+fn ends_stream(frame: &[u8]) -> bool {
+    matches!(frame.first(), Some(b'E' | b'C' | b'c' | b'Z'))
 }
 
 fn payload(frame: &[u8]) -> Option<&[u8]> {
@@ -133,6 +142,15 @@ mod tests {
         let mut stream = frame(b"BEGIN 7");
         stream.extend_from_slice(&[b'd', 0x10, 0, 0, 0]);
         assert_eq!(LookAhead::default().search(&stream, &limits()).unwrap(), Found::TooFar);
+    }
+
+    #[test]
+    fn does_not_wait_behind_the_end_of_the_stream() {
+        for (tag, found) in [(b'E', Found::TooFar), (b'C', Found::TooFar), (b'N', Found::NotYet)] {
+            let mut stream = frame(b"BEGIN 7");
+            stream.extend_from_slice(&[tag, 0, 0, 0, 6, 0, 0]);
+            assert_eq!(LookAhead::default().search(&stream, &limits()).unwrap(), found, "{tag}");
+        }
     }
 
     #[test]

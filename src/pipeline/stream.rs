@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::clock::Clock;
 use crate::decode::test_decoding::TestDecoding;
 use crate::lsn::Lsn;
-use crate::pipeline::emitter::Emitter;
+use crate::pipeline::emitter::{Emitter, Taken};
 use crate::pipeline::error::PipelineError;
 use crate::pipeline::look_ahead::{Found, LookAhead};
 use crate::pipeline::options::Intervals;
@@ -190,7 +190,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink, D: Dial> Session<'_, C, S, D> {
                         .decoder
                         .decode(message.payload)
                         .map_err(|source| PipelineError::Decode { lsn: message.wal_start, source })?;
-                    self.emitter.message(decoded, message.wal_start, time).await?;
+                    if self.emitter.message(decoded, message.wal_start, time).await? == Taken::InPart {
+                        // The same message again, once there is room.
+                        continue;
+                    }
                 }
                 StreamEvent::Keepalive(keepalive) => {
                     self.emitter.keepalive(keepalive.wal_end, keepalive.reply_requested);
@@ -239,9 +242,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink, D: Dial> Session<'_, C, S, D> {
         if progress.blocked_since.is_some_and(|since| since.elapsed() > STALL_LIMIT) {
             return Err(PipelineError::Stalled);
         }
-        if self.emitter.ack.positions().recorded.is_valid() {
-            self.emitter.delivery.forget_predecessor()?;
-        }
+        self.emitter.delivery.forget_predecessor()?;
         if progress.blocked {
             progress.last_heard = Instant::now();
         } else if progress.last_heard.elapsed() > self.intervals.silence {

@@ -46,12 +46,14 @@ pub struct OpenTransaction {
     /// Set with the first change.
     id: Option<TransactionId>,
     next_ordinal: u64,
+    /// The TRUNCATE for which room ran out, and how many of its tables are done.
+    unfinished_truncate: Option<(Source, usize)>,
 }
 
 impl OpenTransaction {
     /// A transaction whose BEGIN has been read.
     pub fn new(xid: u64, time: CommitTime) -> Self {
-        Self { xid, time, id: None, next_ordinal: 1 }
+        Self { xid, time, id: None, next_ordinal: 1, unfinished_truncate: None }
     }
 
     /// Whether `xid`, 32 bits as printed, is this transaction's.
@@ -69,6 +71,16 @@ impl OpenTransaction {
         match self.time {
             CommitTime::Known(time) | CommitTime::Estimated(time) => time,
         }
+    }
+
+    /// Remembers a TRUNCATE of which `done` tables are done, until it comes again.
+    pub fn interrupt_truncate(&mut self, source: Source, done: usize) {
+        self.unfinished_truncate = Some((source, done));
+    }
+
+    /// Takes up the TRUNCATE that was interrupted, if one was.
+    pub fn resume_truncate(&mut self) -> Option<(Source, usize)> {
+        self.unfinished_truncate.take()
     }
 
     /// The source of the next change, which counts before any filter.

@@ -1,19 +1,28 @@
-//! The client against a scripted peer: no server, no socket.
+//! The client and the pipeline against a scripted peer: no server, no socket.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     reason = "a test fails by panicking"
 )]
 
+mod acknowledgement;
 mod auth;
+mod back_pressure;
 mod copy_both;
 mod framing;
 mod handshake;
 #[path = "../support/history/mod.rs"]
 mod history;
 mod history_checker;
+mod hostile_stream;
+mod keepalives;
+mod layering;
+mod look_ahead;
+mod random_streams;
+mod stopping;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -118,7 +118,7 @@ fn ask(session: &mut Session, shape: Shape, columns: &[Column]) -> Result<Rows> 
     session.query(&format!("SELECT {} FROM public.{} ORDER BY id", json.join(", "), shape.table()))
 }
 
-/// All inserted rows come first, then all deleted ones, each followed by its tombstone.
+/// Each row was inserted and deleted, which left a tombstone; in which order rows are deleted is the server's choice.
 fn compare(
     shape: Shape,
     columns: &[Column],
@@ -130,7 +130,14 @@ fn compare(
         return Err(format!("{shape:?}: {} records of {} rows", records.len(), rows.len()).into());
     }
     for (id, row) in rows.iter().enumerate() {
-        for (side, record) in [("after", &records[id]), ("before", &records[rows.len() + 2 * id])] {
+        let key = format!("{{\"id\":{id}}}");
+        let of_row: Vec<_> =
+            records.iter().filter(|record| record.key.as_deref() == Some(key.as_bytes())).collect();
+        let &[inserted, deleted, tombstone] = of_row.as_slice() else {
+            return Err(format!("{shape:?}: {} records of row {id}", of_row.len()).into());
+        };
+        assert!(tombstone.value.is_none(), "{shape:?}: a third event of row {id}");
+        for (side, record) in [("after", inserted), ("before", deleted)] {
             let text = str::from_utf8(record.value.as_deref().ok_or("a tombstone")?)?;
             let value = Json::parse(text)?;
             let sent = value.get(side).ok_or("no row")?.fields();

@@ -101,12 +101,21 @@ pub(crate) fn keepalive(wal_end: u64, reply_requested: bool) -> Vec<u8> {
 }
 
 /// A standby status update as it arrived.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Status {
     pub(crate) write: u64,
     pub(crate) flush: u64,
     pub(crate) apply: u64,
     pub(crate) reply: bool,
+}
+
+impl Status {
+    /// Reads the body of a `CopyData`.
+    pub(crate) fn parse(body: &[u8]) -> Self {
+        assert_eq!((body.len(), body[0]), (34, b'r'));
+        let number = |at: usize| u64::from_be_bytes(body[at..at + 8].try_into().unwrap());
+        Self { write: number(1), flush: number(9), apply: number(17), reply: body[33] == 1 }
+    }
 }
 
 /// The server's end of the pipe. Every method panics when the client does not keep to the script.
@@ -117,10 +126,20 @@ pub(crate) struct Scripted {
 /// The two ends of a pipe that holds `capacity` bytes each way: the client's and the server's.
 pub(crate) fn pair(capacity: usize) -> (DuplexStream, Scripted) {
     let (client, server) = tokio::io::duplex(capacity);
-    (client, Scripted { pipe: server })
+    (client, Scripted::over(server))
 }
 
 impl Scripted {
+    /// The server's end of a pipe.
+    pub(crate) fn over(pipe: DuplexStream) -> Self {
+        Self { pipe }
+    }
+
+    /// The pipe, for whoever goes on without a script.
+    pub(crate) fn into_pipe(self) -> DuplexStream {
+        self.pipe
+    }
+
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         self.pipe.write_all(bytes).await.expect("the client is there");
     }
@@ -171,10 +190,7 @@ impl Scripted {
 
     /// Reads a standby status update.
     pub(crate) async fn expect_status(&mut self) -> Status {
-        let body = self.expect(b'd').await;
-        assert_eq!((body.len(), body[0]), (34, b'r'));
-        let number = |at: usize| u64::from_be_bytes(body[at..at + 8].try_into().unwrap());
-        Status { write: number(1), flush: number(9), apply: number(17), reply: body[33] == 1 }
+        Status::parse(&self.expect(b'd').await)
     }
 
     /// The client must close now without another byte.

@@ -35,6 +35,21 @@ fn a_mark_with_nothing_in_flight_holds_at_once() {
 }
 
 #[test]
+fn a_mark_that_goes_back_takes_nothing_back() {
+    let mut flight = InFlight::new(2);
+    let first = flight.issue(1).unwrap();
+    flight.mark(Mark::Delivered(Lsn(9)));
+    flight.mark(Mark::Delivered(Lsn(7)));
+    flight.issue(1).unwrap();
+    flight.mark(Mark::Delivered(Lsn(8)));
+    assert_eq!(flight.settle(|ticket| ticket == first).delivered, Some(Lsn(9)));
+    flight.mark(Mark::Delivered(Lsn(10)));
+    flight.issue(1).unwrap();
+    flight.mark(Mark::Delivered(Lsn(3)));
+    assert_eq!(flight.settle(|_| true).delivered, Some(Lsn(10)));
+}
+
+#[test]
 fn many_marks_at_one_place_do_not_grow() {
     let mut flight = InFlight::new(1);
     flight.issue(1).unwrap();

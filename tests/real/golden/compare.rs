@@ -8,7 +8,7 @@ use crate::support::Result;
 use crate::support::broker_client::ConsumedRecord;
 
 /// A record that pgsluice has sent.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Sent {
     /// Behind the prefix.
     pub(crate) topic: String,

@@ -154,7 +154,6 @@ const SPANS: &[&str] = &[
     "'100:00:00.5'",
     "'178000000 years'",
     "'-178000000 years -2147483648 days'",
-    "'2562047788:00:54.775807'",
 ];
 
 pub(crate) const TYPES: &[Type] = &[
@@ -243,6 +242,8 @@ pub(crate) const TYPES: &[Type] = &[
     of("timestamp(0) with time zone", TIMESTAMPTZ_0, INSTANTS),
     of("timestamp(3) with time zone", TIMESTAMPTZ_3, INSTANTS),
     of("interval", INTERVAL, SPANS),
+    of("interval", INTERVAL, &["'2147483647:00:54.775807'", "'-2147483647:00:54.775807'"]),
+    since(15, "interval", INTERVAL, &["'2562047788:00:54.775807'", "'-2562047788:00:54.775807'"]),
     of("interval(2)", INTERVAL, SPANS),
     of("interval year to month", INTERVAL, &["'1 year 2 mons'", "'-13 mons'"]),
     since(17, "interval", INTERVAL, &["'infinity'", "'-infinity'"]),
