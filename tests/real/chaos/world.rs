@@ -61,7 +61,7 @@ impl<'a> World<'a> {
         let mut pipeline = pipeline.beside(postgres.address());
         pipeline.bootstrap = kafka.bootstrap();
         let world =
-            Self { postgres, kafka, to_postgres, to_kafka, pipeline, place, file, variables, sluice: None };
+            Self { postgres, kafka, to_postgres, to_kafka, pipeline, place, file, program, sluice: None };
         schema::create(&mut world.session()?)?;
         for (table, partitions) in schema::PARTITIONS {
             create_topic(&world.kafka.bootstrap(), &world.topic(table), partitions, &[]).await?;
