@@ -11,6 +11,8 @@
 
 mod context;
 mod left_behind;
+#[cfg(feature = "kafka")]
+mod ops;
 mod servers;
 mod shared;
 mod suite;
@@ -36,6 +38,8 @@ fn main() -> ExitCode {
     let mut suite = Suite::default();
     servers::register(&mut suite);
     left_behind::register(&mut suite);
+    #[cfg(feature = "kafka")]
+    ops::register(&mut suite);
     let conclusion = libtest_mimic::run(&arguments, suite.into_trials());
     support::finish();
     if !arguments.list {

@@ -53,6 +53,15 @@ struct Registry {
 
 static REGISTRY: Mutex<Registry> = Mutex::new(Registry { closing: false, running: Vec::new() });
 
+/// Where a process reads and writes.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    /// None: nothing to read.
+    pub(crate) input: Option<File>,
+    pub(crate) output: File,
+    pub(crate) errors: File,
+}
+
 impl Process {
     /// Starts `command` under `account`, writing to `log`; only the variables named in `command` are its environment.
     /// `last_signal` ends it at once, also when this process is killed.
@@ -63,8 +72,21 @@ impl Process {
         account: Option<Account>,
         last_signal: Signal,
     ) -> Result<Self> {
+        let streams = Streams { input: None, output: log.try_clone()?, errors: log };
+        Self::start_with(name, command, streams, account, last_signal)
+    }
+
+    /// The same for a process whose output is read apart from its errors.
+    pub(crate) fn start_with(
+        name: &str,
+        command: &Command,
+        streams: Streams,
+        account: Option<Account>,
+        last_signal: Signal,
+    ) -> Result<Self> {
         let mut command = guarded(command, account, last_signal)?;
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        command.stdin(streams.input.map_or_else(Stdio::null, Stdio::from));
+        command.stdout(streams.output).stderr(streams.errors);
         let mut registry = locked(&REGISTRY);
         if registry.closing {
             return Err(format!("{name} is not started: the run is ending").into());
