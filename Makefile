@@ -43,9 +43,11 @@ lint: setup-build ## Check format, lints and documentation; warnings are errors
 	    $(call step,checking the dependencies); $(CARGO) deny --locked check bans licenses sources; \
 	else echo 'cargo-deny is not installed: deny.toml was not checked' >&2; fi
 
-demo: setup ## Watch changes travel from a PostgreSQL server to a Kafka broker
-	@$(call step,building the demo (librdkafka takes a minute or two the first time))
-	$(CARGO) run --locked --example demo
+demo: setup-build ## Watch changes travel from a PostgreSQL server to a Kafka broker
+	@$(call step,building pgsluice and the demo (unoptimised: that is sooner done; some minutes the first time))
+	$(CARGO) build --locked --bin pgsluice --example demo
+	@$(call step,starting the demo)
+	@exec $(CARGO) run --quiet --locked --example demo
 
 bench: setup ## Measure the pipeline against pg_recvlogical (minutes; wants a quiet machine)
 	@command -v pg_recvlogical >/dev/null || ls /usr/lib/postgresql/*/bin/pg_recvlogical >/dev/null 2>&1 || \

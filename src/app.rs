@@ -7,33 +7,31 @@ use tokio::time::{Instant, sleep};
 
 use crate::backoff::Backoff;
 use crate::error::{Disposition, Exit, Failure, chain};
+use crate::pipeline::broker::Broker;
 use crate::pipeline::start::Supervised;
 use crate::pipeline::stream::Ended;
-use crate::pipeline::{PipelineError, PipelineOptions, PipelineStatus};
-use crate::sink::kafka::KafkaOptions;
+use crate::pipeline::{PipelineError, PipelineStatus};
+use crate::postgres::client::Dial;
 
 /// The first pause between attempts.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest pause between attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
-/// Runs a pipeline until `stop` turns true or something fails for good.
+/// Runs a pipeline until `stop` turns true or something fails for good. `seed` decides the pauses between attempts.
 ///
 /// Until the first stream is open, attempts end after `start_timeout`: a wrong address should not look like an
 /// outage. After that an outage of either side is waited out, however long.
-pub async fn run(
-    options: PipelineOptions,
-    kafka: KafkaOptions,
-    instance: String,
+pub async fn run<B: Broker, D: Dial + Clone>(
+    mut pipeline: Supervised<B, D>,
     seed: u64,
     stop: watch::Receiver<bool>,
     status: &watch::Sender<PipelineStatus>,
 ) -> Result<(), Failure> {
-    let start_timeout = options.start_timeout;
+    let start_timeout = pipeline.start_timeout();
     let started = Instant::now();
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE, seed);
     let mut has_streamed = false;
-    let mut pipeline = Supervised::new(options, kafka, instance);
     loop {
         let attempt_started = Instant::now();
         let outcome = interruptible(&mut pipeline, &stop, status).await;
@@ -66,15 +64,15 @@ pub async fn run(
 }
 
 /// The end of a pipeline that was told to stop: what a broken stream left in flight still settles and is recorded.
-async fn finish(pipeline: &mut Supervised) -> Result<(), Failure> {
+async fn finish<B: Broker, D: Dial + Clone>(pipeline: &mut Supervised<B, D>) -> Result<(), Failure> {
     pipeline.finish().await.map_err(|error| match error.disposition() {
         Disposition::Stop(exit) | Disposition::Retry(exit) => failure(exit, &error),
     })
 }
 
 /// One attempt. A stop that comes before the stream is open ends it at once.
-async fn interruptible(
-    pipeline: &mut Supervised,
+async fn interruptible<B: Broker, D: Dial + Clone>(
+    pipeline: &mut Supervised<B, D>,
     stop: &watch::Receiver<bool>,
     status: &watch::Sender<PipelineStatus>,
 ) -> Result<Ended, PipelineError> {
@@ -83,6 +81,7 @@ async fn interruptible(
     let attempt = pipeline.attempt(stop, status);
     tokio::pin!(attempt);
     tokio::select! {
+        biased;
         outcome = &mut attempt => return outcome,
         _ = opened.wait_for(|status| status.streaming) => {}
         _ = told.wait_for(|told| *told) => return Ok(Ended::Stopped),
@@ -94,6 +93,7 @@ async fn interruptible(
 async fn wait(pause: Duration, stop: &watch::Receiver<bool>) -> bool {
     let mut stop = stop.clone();
     tokio::select! {
+        biased;
         () = sleep(pause) => false,
         // A closed channel means that nobody is left to say stop.
         told = stop.wait_for(|told| *told) => told.is_ok(),

@@ -12,6 +12,7 @@ use crate::time::UnixMicros;
 /// A clock that knows the time of day.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
+    source: fn() -> UnixMicros,
     wall: UnixMicros,
     anchor: Instant,
 }
@@ -19,11 +20,18 @@ pub struct Clock {
 impl Clock {
     /// Anchored to the system's clock now.
     pub fn system() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
-        let now = SystemTime::now();
-        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let micros = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
-        Self { wall: UnixMicros(micros), anchor: Instant::now() }
+        Self::of(system_time)
+    }
+
+    /// Anchored now to another source of the time of day.
+    pub fn of(source: fn() -> UnixMicros) -> Self {
+        Self { source, wall: source(), anchor: Instant::now() }
+    }
+
+    /// Anchored anew, because the time of day may have been set.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self::of(self.source)
     }
 
     /// The time at `instant`.
@@ -36,4 +44,11 @@ impl Clock {
     pub fn now(&self) -> UnixMicros {
         self.at(Instant::now())
     }
+}
+
+fn system_time() -> UnixMicros {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
+    let now = SystemTime::now();
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMicros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

@@ -2,7 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "kafka")]
 pub mod app;
 pub mod backoff;
 #[cfg(feature = "kafka")]

@@ -11,10 +11,12 @@ use tokio::sync::watch;
 use crate::app;
 use crate::cli::FileArg;
 use crate::cli::status_line::{self, Style};
+use crate::clock::Clock;
 use crate::config::{parse, resolve};
 use crate::error::{Exit, Failure};
 use crate::lsn::Lsn;
 use crate::pipeline::PipelineStatus;
+use crate::pipeline::start::Supervised;
 use crate::task;
 
 /// What `run` takes.
@@ -44,8 +46,9 @@ pub async fn execute(args: RunArgs) -> Result<(), Failure> {
     let stop = stop_on_signal()?;
     let seed = random();
     let instance = format!("{:016x}{:016x}", random(), seed);
+    let pipeline = Supervised::new(pipeline, resolved.kafka, instance, Clock::system());
     let outcome = tokio::select! {
-        outcome = app::run(pipeline, resolved.kafka, instance, seed, stop, &status) => outcome,
+        outcome = app::run(pipeline, seed, stop, &status) => outcome,
         () = reporter => Ok(()),
     };
     status_line::end(style);

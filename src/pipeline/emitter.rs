@@ -16,6 +16,7 @@ use crate::pipeline::plans::{Plans, Treatment};
 use crate::pipeline::table_filter::TableFilter;
 use crate::pipeline::transaction::{CommitTime, OpenTransaction, XidEpoch};
 use crate::postgres::catalog::Catalog;
+use crate::postgres::client::{Dial, Login};
 use crate::record::Record;
 use crate::sink::Sink;
 use crate::table::TableName;
@@ -23,9 +24,9 @@ use crate::time::UnixMicros;
 
 /// The form of the output.
 #[derive(Debug)]
-pub enum Format {
+pub enum Format<D: Dial = Login> {
     /// Events with keys and headers, for which tables are looked up in the catalog.
-    Events(Box<EventFormat>),
+    Events(Box<EventFormat<D>>),
     /// Lines for people, which need no catalog.
     Lines {
         /// Writes them.
@@ -37,13 +38,13 @@ pub enum Format {
 
 /// What events are made with.
 #[derive(Debug)]
-pub struct EventFormat {
+pub struct EventFormat<D: Dial = Login> {
     /// Writes them.
     pub encoder: Encoder,
     /// The tables' plans.
     pub plans: Plans,
     /// Where tables are looked up.
-    pub catalog: Catalog,
+    pub catalog: Catalog<D>,
     /// The topic of logical messages.
     pub message_topic: String,
 }
@@ -61,9 +62,9 @@ pub struct Counts {
 
 /// Turns messages into records and keeps the books on transactions and positions.
 #[derive(Debug)]
-pub struct Emitter<'a, S> {
+pub struct Emitter<'a, S, D: Dial = Login> {
     /// The form of the output.
-    pub format: &'a mut Format,
+    pub format: &'a mut Format<D>,
     /// Where records go.
     pub delivery: &'a mut Delivery<S>,
     /// What the server is told.
@@ -80,7 +81,7 @@ pub struct Emitter<'a, S> {
     pub counts: Counts,
 }
 
-impl<S: Sink> Emitter<'_, S> {
+impl<S: Sink, D: Dial> Emitter<'_, S, D> {
     /// Takes one decoded message with its `dataStart`. `commit_time` is for a BEGIN.
     pub async fn message(
         &mut self,
@@ -303,7 +304,11 @@ const VISIBLE_LIMIT: Duration = Duration::from_secs(3);
 /// The server streams a transaction as soon as its commit is in the WAL, and shows it to others only after that: a
 /// table made and filled in one transaction could otherwise be looked up before it is there, and its rows would go
 /// out without a key. The wait has an end, because a commit that waits for a synchronous standby can wait for us.
-async fn wait_until_visible(catalog: &mut Catalog, xid: u64, lsn: Lsn) -> Result<(), PipelineError> {
+async fn wait_until_visible<D: Dial>(
+    catalog: &mut Catalog<D>,
+    xid: u64,
+    lsn: Lsn,
+) -> Result<(), PipelineError> {
     let started = Instant::now();
     while !catalog.sees(xid).await? {
         if started.elapsed() > VISIBLE_LIMIT {

@@ -10,8 +10,7 @@ use crate::postgres::catalog::CatalogError;
 use crate::postgres::client::LoginError;
 use crate::postgres::error::{ClientError, ErrorClass};
 use crate::progress::identity::Gap;
-#[cfg(feature = "kafka")]
-use crate::progress::topic::ReadError;
+use crate::progress::recorded::ReadError;
 use crate::sink::SinkError;
 
 /// A pipeline cannot go on.
@@ -31,7 +30,6 @@ pub enum PipelineError {
     #[error(transparent)]
     Sink(#[from] SinkError),
     /// Progress cannot be read.
-    #[cfg(feature = "kafka")]
     #[error(transparent)]
     Progress(#[from] ReadError),
     /// Changes are missing.
@@ -219,12 +217,9 @@ impl PipelineError {
     /// Whether to try again.
     pub fn disposition(&self) -> Disposition {
         match self {
-            Self::Login(error) => of_login(error),
-            Self::Catalog(CatalogError::Login(error)) => of_login(error),
+            Self::Login(error) | Self::Catalog(CatalogError::Login(error)) => of_login(error),
             Self::Client(error) | Self::Catalog(CatalogError::Client(error)) => of_client(error),
-            Self::Sink(error) => of_sink(error),
-            #[cfg(feature = "kafka")]
-            Self::Progress(ReadError::Sink(error)) => of_sink(error),
+            Self::Sink(error) | Self::Progress(ReadError::Sink(error)) => of_sink(error),
             Self::Gap(_) | Self::SlotGone { .. } | Self::SlotLost { .. } => Disposition::Stop(Exit::SlotLost),
             Self::SlotMissing { .. } => Disposition::Stop(Exit::SlotMissing),
             Self::SlotPlugin { .. } => Disposition::Stop(Exit::SlotPlugin),

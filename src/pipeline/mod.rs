@@ -4,6 +4,7 @@
 //! sink; back-pressure is not reading. [`stream`] is the loop, [`start`] what happens before it.
 
 pub mod acknowledgement;
+pub mod broker;
 pub mod delivery;
 pub mod emitter;
 pub mod error;
@@ -13,7 +14,6 @@ pub mod options;
 pub mod plans;
 pub mod reader;
 pub mod slot;
-#[cfg(feature = "kafka")]
 pub mod start;
 pub mod status;
 pub mod stream;

@@ -48,11 +48,11 @@ const MAX_STATUS: Duration = Duration::from_secs(10);
 
 /// A pipeline from a slot to a sink.
 #[derive(Clone, Debug)]
-pub struct PipelineOptions {
+pub struct PipelineOptions<D = Login> {
     /// Its name, which its progress is kept under.
     pub name: String,
     /// How to log in to the server.
-    pub login: Login,
+    pub login: D,
     /// The slot.
     pub slot: SlotOptions,
     /// The tables.

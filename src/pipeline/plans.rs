@@ -13,6 +13,7 @@ use crate::lsn::Lsn;
 use crate::pipeline::error::PipelineError;
 use crate::pipeline::table_filter::TableFilter;
 use crate::postgres::catalog::Catalog;
+use crate::postgres::client::Dial;
 use crate::table::{ReplicaIdentity, Table, TableName};
 
 /// What is done with a table's changes.
@@ -63,11 +64,11 @@ impl Plans {
 
     /// Makes the plan for a table from the catalog and the change at hand, if there is one; returns its topic
     /// unless the table is excluded.
-    pub async fn load(
+    pub async fn load<D: Dial>(
         &mut self,
         relation: Relation<'_>,
         change: Option<&RowChange<'_>>,
-        catalog: &mut Catalog,
+        catalog: &mut Catalog<D>,
         encoder: &Encoder,
         lsn: Lsn,
     ) -> Result<Option<String>, PipelineError> {

@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -15,6 +16,7 @@ use crate::encode::charset::Charset;
 use crate::encode::topic::TopicTemplate;
 use crate::lsn::Lsn;
 use crate::pipeline::acknowledgement::Acknowledgement;
+use crate::pipeline::broker::Broker;
 use crate::pipeline::delivery::{Delivery, ProgressTarget};
 use crate::pipeline::emitter::{Counts, Emitter, EventFormat, Format};
 use crate::pipeline::error::PipelineError;
@@ -26,14 +28,11 @@ use crate::pipeline::status::PipelineStatus;
 use crate::pipeline::stream::{Ended, Session};
 use crate::pipeline::transaction::XidEpoch;
 use crate::postgres::catalog::{Catalog, Persistence, RelationKind, Server, Slot, TableEntry};
-use crate::postgres::client::{Connection, Mode};
+use crate::postgres::client::{Connection, Dial, Login, Mode};
 use crate::postgres::protocol::walsender::{CreateSlot, SnapshotAction};
-use crate::postgres::transport::stream::Stream;
 use crate::progress::identity::{Gap, SlotState, resume};
-use crate::progress::topic::{Recorded, read_back};
-use crate::progress::{Position, ProgressKey, Resume, SourceIdentity};
+use crate::progress::{Position, ProgressKey, Recorded, Resume, SourceIdentity};
 use crate::sink::SinkError;
-use crate::sink::kafka::{KafkaOptions, KafkaSink};
 use crate::sink::reports::Reports;
 
 /// The receive buffer that keeps a near walsender cheap: it then only appends to its own queue.
@@ -51,30 +50,34 @@ pub fn progress_topic(pipeline: &str) -> String {
 }
 
 /// What stays from one attempt to the next.
-#[derive(Debug)]
-pub struct Supervised {
-    options: PipelineOptions,
-    kafka: KafkaOptions,
+pub struct Supervised<B: Broker, D = Login> {
+    options: PipelineOptions<D>,
+    broker: B,
+    clock: Clock,
     /// Distinguishes this process's progress records from those of others.
     instance: String,
-    delivery: Option<Running>,
+    delivery: Option<Running<B::Sink>>,
     /// Topics that turned out to need smaller batches than the producer was made for.
     small_topics: BTreeSet<String>,
 }
 
 /// A delivery with the stream it was started for.
-#[derive(Debug)]
-struct Running {
-    delivery: Delivery<KafkaSink>,
+struct Running<S> {
+    delivery: Delivery<S>,
     source: SourceIdentity,
     /// The position recorded before this process.
     start: Option<Position>,
 }
 
-impl Supervised {
+impl<B: Broker, D: Dial + Clone> Supervised<B, D> {
     /// A pipeline that has not started.
-    pub fn new(options: PipelineOptions, kafka: KafkaOptions, instance: String) -> Self {
-        Self { options, kafka, instance, delivery: None, small_topics: BTreeSet::new() }
+    pub fn new(options: PipelineOptions<D>, broker: B, instance: String, clock: Clock) -> Self {
+        Self { options, broker, clock, instance, delivery: None, small_topics: BTreeSet::new() }
+    }
+
+    /// How long a start keeps trying.
+    pub fn start_timeout(&self) -> Duration {
+        self.options.start_timeout
     }
 
     /// One attempt: from logging in to the end of the stream.
@@ -127,8 +130,9 @@ impl Supervised {
 
         let recorded = self.recorded().await?;
         let receive_buffer = near.then_some(NEAR_RECEIVE_BUFFER);
-        let mut connection =
-            self.options.login.connect_with_buffer(Mode::Replication, receive_buffer).await?;
+        let mut connection = self.options.login.dial_with_buffer(Mode::Replication, receive_buffer).await?;
+        // A Unix-domain socket's queue holds too little for a nap.
+        let lazy = connection.round_trip().is_some();
         let state = self.find_slot(&server, &mut catalog, &mut connection, recorded.latest()).await?;
         let start = self.start_position(recorded.latest(), &state)?;
         if self.delivery.is_none() {
@@ -145,9 +149,9 @@ impl Supervised {
             catalog,
             message_topic: format!("{}.message", encode.prefix),
         }));
-        let clock = Clock::system();
+        let clock = self.clock.again();
         let session = Session {
-            reader: Reader::new(Instant::now(), !stream.stream().is_unix()),
+            reader: Reader::new(Instant::now(), lazy),
             stream,
             emitter: Emitter {
                 format: &mut format,
@@ -170,7 +174,7 @@ impl Supervised {
     /// What is recorded: in the topic at a first start, by the delivery itself after that.
     async fn recorded(&self) -> Result<Recorded, PipelineError> {
         let Some(running) = &self.delivery else {
-            return Ok(read_back(&self.kafka, &progress_topic(&self.options.name)).await?);
+            return Ok(self.broker.read_back(&progress_topic(&self.options.name)).await?);
         };
         let own = running.delivery.recorded();
         let position = if own.is_valid() {
@@ -186,8 +190,8 @@ impl Supervised {
     async fn find_slot(
         &self,
         server: &Server,
-        catalog: &mut Catalog,
-        connection: &mut Connection<Stream>,
+        catalog: &mut Catalog<D>,
+        connection: &mut Connection<D::Stream>,
         recorded: Option<&Position>,
     ) -> Result<SlotState, PipelineError> {
         let wanted = &self.options.slot;
@@ -220,7 +224,7 @@ impl Supervised {
     async fn make_slot(
         &self,
         server: &Server,
-        connection: &mut Connection<Stream>,
+        connection: &mut Connection<D::Stream>,
         recorded: Option<&Position>,
     ) -> Result<Lsn, PipelineError> {
         let slot = &self.options.slot;
@@ -250,9 +254,9 @@ impl Supervised {
         recorded: Recorded,
         state: &SlotState,
         topics: &[String],
-    ) -> Result<Running, PipelineError> {
-        let reports = Reports::new(self.kafka.max_records);
-        let sink = KafkaSink::connect(self.kafka.clone(), topics, reports.clone()).await?;
+    ) -> Result<Running<B::Sink>, PipelineError> {
+        let reports = Reports::new(self.broker.max_records());
+        let sink = self.broker.connect(topics, reports.clone()).await?;
         let target = ProgressTarget {
             topic: progress_topic(&self.options.name),
             key: ProgressKey::of_instance(&self.instance),
@@ -260,14 +264,23 @@ impl Supervised {
             predecessors: recorded.positions.keys().cloned().collect(),
         };
         let start = recorded.latest().filter(|_| !self.options.accept_gap).cloned();
-        let delivery = Delivery::new(sink, reports, self.kafka.max_bytes, Some(target));
+        let delivery = Delivery::new(sink, reports, self.broker.max_bytes(), Some(target));
         Ok(Running { delivery, source: state.source.clone(), start })
+    }
+}
+
+impl<B: Broker, D> std::fmt::Debug for Supervised<B, D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Supervised")
+            .field("instance", &self.instance)
+            .field("small_topics", &self.small_topics)
+            .finish_non_exhaustive()
     }
 }
 
 /// Whether the server's answers come at once. The shortest of a few round trips counts: any of them can be late
 /// because a machine is busy.
-async fn is_near(catalog: &mut Catalog) -> Result<bool, PipelineError> {
+async fn is_near<D: Dial>(catalog: &mut Catalog<D>) -> Result<bool, PipelineError> {
     let connection = catalog.connection().await?;
     let Some(mut shortest) = connection.round_trip() else { return Ok(true) };
     for _ in 0..5 {
@@ -279,9 +292,9 @@ async fn is_near(catalog: &mut Catalog) -> Result<bool, PipelineError> {
 }
 
 /// Makes a slot, and says so while the server waits for running transactions.
-pub async fn create_slot(
+pub async fn create_slot<C: AsyncRead + AsyncWrite + Unpin>(
     server: &Server,
-    connection: &mut Connection<Stream>,
+    connection: &mut Connection<C>,
     name: &str,
     plugin: &str,
 ) -> Result<Lsn, PipelineError> {
@@ -306,9 +319,9 @@ fn confirmed_of(slot: &Slot) -> Lsn {
 }
 
 /// The tables that will be streamed, as far as they exist now.
-async fn included_tables(
-    options: &PipelineOptions,
-    catalog: &mut Catalog,
+async fn included_tables<D: Dial>(
+    options: &PipelineOptions<D>,
+    catalog: &mut Catalog<D>,
 ) -> Result<Vec<TableEntry>, PipelineError> {
     let all = catalog.tables().await?;
     let names: Vec<_> = all.iter().map(|table| table.name.clone()).collect();

@@ -19,7 +19,7 @@ use crate::pipeline::options::Intervals;
 use crate::pipeline::reader::{Reader, Step};
 use crate::pipeline::status::PipelineStatus;
 use crate::pipeline::transaction::{CommitTime, OpenTransaction};
-use crate::postgres::client::{ReplicationStream, StreamEvent};
+use crate::postgres::client::{Dial, Login, ReplicationStream, StreamEvent};
 use crate::postgres::error::ClientError;
 use crate::postgres::protocol::replication::XLogData;
 use crate::sink::Sink;
@@ -48,11 +48,11 @@ pub enum Ended {
 }
 
 /// A stream and everything that goes with it.
-pub struct Session<'a, C, S> {
+pub struct Session<'a, C, S, D: Dial = Login> {
     /// The connection.
     pub stream: ReplicationStream<C>,
     /// What becomes of messages.
-    pub emitter: Emitter<'a, S>,
+    pub emitter: Emitter<'a, S, D>,
     /// When to read.
     pub reader: Reader,
     /// Times to keep to.
@@ -65,7 +65,7 @@ pub struct Session<'a, C, S> {
     pub clock: Clock,
 }
 
-impl<C, S> std::fmt::Debug for Session<'_, C, S> {
+impl<C, S, D: Dial> std::fmt::Debug for Session<'_, C, S, D> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session").field("reader", &self.reader).finish_non_exhaustive()
     }
@@ -99,7 +99,7 @@ struct Progress {
     bytes: u64,
 }
 
-impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink> Session<'_, C, S> {
+impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink, D: Dial> Session<'_, C, S, D> {
     /// Streams until `stop` turns true, the server shuts down, or something fails.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<Ended, PipelineError> {
         let now = Instant::now();
@@ -235,7 +235,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink> Session<'_, C, S> {
 
     fn tick(&mut self, progress: &mut Progress) -> Result<(), PipelineError> {
         progress.next_tick = Instant::now() + TICK.min(self.intervals.status);
-        self.clock = Clock::system();
+        self.clock = self.clock.again();
         if progress.blocked_since.is_some_and(|since| since.elapsed() > STALL_LIMIT) {
             return Err(PipelineError::Stalled);
         }

@@ -6,8 +6,10 @@
 
 pub mod identity;
 pub mod record;
+pub mod recorded;
 #[cfg(feature = "kafka")]
 pub mod topic;
 
 pub use identity::{Resume, SlotState};
 pub use record::{Position, ProgressKey, SourceIdentity};
+pub use recorded::{ReadError, Recorded};

@@ -1,6 +1,5 @@
 //! Reading the progress topic back at a start.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::config::FromClientConfigAndContext;
@@ -8,7 +7,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::progress::record::{Position, ProgressKey, RecordError};
+use crate::progress::recorded::{ReadError, Recorded};
 use crate::sink::SinkError;
 use crate::sink::kafka::topics::{self, Quiet};
 use crate::sink::kafka::{KafkaOptions, outcome};
@@ -25,31 +24,6 @@ const SETTINGS: [(&str, &str); 5] = [
 
 /// How long reading back may take.
 const READ_TIMEOUT: Duration = Duration::from_mins(1);
-
-/// Why progress cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// Kafka does not give it.
-    #[error(transparent)]
-    Sink(#[from] SinkError),
-    /// A record cannot be understood.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-}
-
-/// The positions of all instances that have written to the topic.
-#[derive(Clone, Debug, Default)]
-pub struct Recorded {
-    /// By instance.
-    pub positions: BTreeMap<ProgressKey, Position>,
-}
-
-impl Recorded {
-    /// The greatest position of all instances.
-    pub fn latest(&self) -> Option<&Position> {
-        self.positions.values().max_by_key(|position| position.end_lsn)
-    }
-}
 
 /// Creates the topic where it is missing and reads what is in it.
 pub async fn read_back(options: &KafkaOptions, topic: &str) -> Result<Recorded, ReadError> {
@@ -95,7 +69,7 @@ fn read(options: &KafkaOptions, topic: &str) -> Result<Recorded, ReadError> {
         match consumer.poll(Duration::from_millis(100)) {
             None => {}
             Some(Err(error)) => return Err(ReadError::Sink(outcome::of_call(&error))),
-            Some(Ok(message)) => take(&mut recorded, message.key(), message.payload())?,
+            Some(Ok(message)) => recorded.take(message.key(), message.payload())?,
         }
     }
     Ok(recorded)
@@ -109,18 +83,4 @@ fn next_offset(consumer: &BaseConsumer<Quiet>, topic: &str) -> i64 {
         Some(Offset::Offset(offset)) => offset,
         _ => 0,
     }
-}
-
-fn take(recorded: &mut Recorded, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), RecordError> {
-    let Some(key) = key.and_then(ProgressKey::parse) else { return Ok(()) };
-    match value {
-        None => {
-            recorded.positions.remove(&key);
-        }
-        Some(value) => {
-            let position = Position::parse(key.as_str(), value)?;
-            recorded.positions.insert(key, position);
-        }
-    }
-    Ok(())
 }

@@ -10,13 +10,21 @@
 )]
 
 mod context;
+#[cfg(feature = "kafka")]
+mod golden;
+#[cfg(feature = "kafka")]
+mod json;
 mod left_behind;
 #[cfg(feature = "kafka")]
 mod ops;
+#[cfg(feature = "kafka")]
+mod pgsluice;
 mod servers;
 mod shared;
 mod suite;
 mod tally;
+#[cfg(feature = "kafka")]
+mod values;
 
 #[path = "../support/servers/mod.rs"]
 mod support;
@@ -39,7 +47,11 @@ fn main() -> ExitCode {
     servers::register(&mut suite);
     left_behind::register(&mut suite);
     #[cfg(feature = "kafka")]
-    ops::register(&mut suite);
+    {
+        golden::register(&mut suite);
+        values::register(&mut suite);
+        ops::register(&mut suite);
+    }
     let conclusion = libtest_mimic::run(&arguments, suite.into_trials());
     support::finish();
     if !arguments.list {

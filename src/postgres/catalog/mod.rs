@@ -9,9 +9,8 @@ pub mod slot;
 pub mod tables;
 
 use crate::postgres::client::query::ResultSet;
-use crate::postgres::client::{Connection, Login, LoginError, Mode};
+use crate::postgres::client::{Connection, Dial, Login, LoginError, Mode};
 use crate::postgres::error::ClientError;
-use crate::postgres::transport::stream::Stream;
 use crate::table::{Table, TableName};
 
 pub use server::Server;
@@ -34,21 +33,21 @@ pub enum CatalogError {
 
 /// A connection for catalog queries that is opened when it is needed, and again when it broke.
 #[derive(Debug)]
-pub struct Catalog {
-    login: Login,
-    connection: Option<Connection<Stream>>,
+pub struct Catalog<D: Dial = Login> {
+    login: D,
+    connection: Option<Connection<D::Stream>>,
 }
 
-impl Catalog {
+impl<D: Dial> Catalog<D> {
     /// A catalog reached by `login`. Connects with the first query.
-    pub fn new(login: Login) -> Self {
+    pub fn new(login: D) -> Self {
         Self { login, connection: None }
     }
 
     /// The connection, opened if need be.
-    pub async fn connection(&mut self) -> Result<&mut Connection<Stream>, CatalogError> {
+    pub async fn connection(&mut self) -> Result<&mut Connection<D::Stream>, CatalogError> {
         if self.connection.is_none() {
-            self.connection = Some(self.login.connect(Mode::Sql).await?);
+            self.connection = Some(self.login.dial(Mode::Sql).await?);
         }
         self.connection.as_mut().ok_or(CatalogError::Answer("no connection"))
     }

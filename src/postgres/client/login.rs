@@ -1,5 +1,10 @@
 //! Options and where the password comes from, together: what it takes to log in again and again.
 
+use std::fmt::Debug;
+use std::future::Future;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
 use super::connect::{Connection, connect};
 use super::options::{ConnectOptions, Mode};
 use crate::postgres::error::ClientError;
@@ -13,6 +18,22 @@ pub struct Login {
     pub options: ConnectOptions,
     /// Where the password is.
     pub password: Option<SecretSource>,
+}
+
+/// Opens connections to one server, again and again.
+pub trait Dial {
+    /// What they run over.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Debug;
+
+    /// Opens a connection.
+    fn dial(&self, mode: Mode) -> impl Future<Output = Result<Connection<Self::Stream>, LoginError>>;
+
+    /// Opens a connection whose socket has a receive buffer of this size.
+    fn dial_with_buffer(
+        &self,
+        mode: Mode,
+        receive_buffer: Option<u32>,
+    ) -> impl Future<Output = Result<Connection<Self::Stream>, LoginError>>;
 }
 
 /// No connection.
@@ -44,5 +65,21 @@ impl Login {
             options.password = Some(source.read()?);
         }
         Ok(connect(&options, mode).await?)
+    }
+}
+
+impl Dial for Login {
+    type Stream = Stream;
+
+    async fn dial(&self, mode: Mode) -> Result<Connection<Stream>, LoginError> {
+        self.connect(mode).await
+    }
+
+    async fn dial_with_buffer(
+        &self,
+        mode: Mode,
+        receive_buffer: Option<u32>,
+    ) -> Result<Connection<Stream>, LoginError> {
+        self.connect_with_buffer(mode, receive_buffer).await
     }
 }

@@ -12,7 +12,7 @@ pub mod replication;
 pub mod stream;
 
 pub use connect::{Connection, connect, connect_with};
-pub use login::{Login, LoginError};
+pub use login::{Dial, Login, LoginError};
 pub use options::{ConnectOptions, Mode, SessionSettings};
 pub use query::ResultSet;
 pub use replication::{CreatedSlot, SystemIdentity};

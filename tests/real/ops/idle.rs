@@ -33,7 +33,8 @@ pub(crate) fn register(suite: &mut Suite) {
         })?;
         sluice.terminate()?;
         Ok(())
-    });    suite.postgres([12, 18], "a_commit_that_waits_for_us_ends", async |context| {
+    });
+    suite.postgres([12, 18], "a_commit_that_waits_for_us_ends", async |context| {
         let server = context.own_postgres(&[])?;
         let mut session = server.session("postgres")?;
         session.query("CREATE TABLE t (id int PRIMARY KEY)")?;

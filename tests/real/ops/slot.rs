@@ -34,6 +34,8 @@ pub(crate) fn wal_end(session: &mut Session) -> Result<u64> {
 
 /// How many messages of the plugin the slot still holds: BEGIN, changes, COMMIT.
 pub(crate) fn waiting(session: &mut Session, name: &str) -> Result<u32> {
+    // The walsender of a client that has ended takes a moment to notice.
+    until("nobody reads the slot", Duration::from_secs(10), || Ok(get(session, name)?.reader.is_none()))?;
     let sql = format!("SELECT count(*) FROM pg_logical_slot_peek_binary_changes('{name}', NULL, NULL)");
     Ok(value(session, &sql)?.parse()?)
 }

@@ -61,12 +61,20 @@ pub(crate) async fn create_topic(
     Ok(())
 }
 
-/// Deletes the topics whose names start with `prefix`.
+/// The topics whose names start with `prefix`.
+pub(crate) fn topics(bootstrap: &str, prefix: &str) -> Result<Vec<String>> {
+    let consumer: BaseConsumer = config(bootstrap).create()?;
+    let metadata = consumer.fetch_metadata(None, SILENCE_LIMIT)?;
+    let names = metadata.topics().iter().map(MetadataTopic::name);
+    Ok(names.filter(|name| name.starts_with(prefix)).map(str::to_owned).collect())
+}
+
+/// Deletes the topics whose names start with `prefix`, and the progress topics of pipelines that are called so.
 pub(crate) async fn delete_topics(bootstrap: &str, prefix: &str) -> Result<()> {
     let admin: AdminClient<DefaultClientContext> = config(bootstrap).create()?;
-    let metadata = admin.inner().fetch_metadata(None, SILENCE_LIMIT)?;
-    let names: Vec<&str> = metadata.topics().iter().map(MetadataTopic::name).collect();
-    let names: Vec<&str> = names.into_iter().filter(|name| name.starts_with(prefix)).collect();
+    let mut names = topics(bootstrap, prefix)?;
+    names.extend(topics(bootstrap, &format!("pgsluice.progress.{prefix}"))?);
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     if !names.is_empty() {
         admin.delete_topics(&names, &AdminOptions::new().operation_timeout(Some(SILENCE_LIMIT))).await?;
     }
@@ -81,6 +89,8 @@ pub(crate) fn read_all(bootstrap: &str, topics: &[&str]) -> Result<Vec<ConsumedR
     let mut config = config(bootstrap);
     config.set("group.id", "reads-everything").set("isolation.level", "read_committed");
     config.set("enable.auto.commit", "false").set("enable.partition.eof", "true");
+    // Otherwise the broker answers half a second later at the end of a partition, and the next topic waits for it.
+    config.set("fetch.wait.max.ms", "10");
     let consumer: BaseConsumer = config.create()?;
     let mut records = Vec::new();
     for topic in topics {

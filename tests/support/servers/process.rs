@@ -278,28 +278,39 @@ pub(crate) fn leave_an_interrupted_end_to_its_signal() {
     }
 }
 
+/// What a program still does before a signal ends it. The answer is its exit code; none stands for the signal's own.
+pub(crate) type Farewell = fn(Signal) -> Option<i32>;
+
+static FAREWELL: OnceLock<Farewell> = OnceLock::new();
+
+/// Has `farewell` called, on the thread that waits for signals, before the servers are stopped. The first call holds.
+pub(crate) fn before_a_signal_ends_this(farewell: Farewell) {
+    FAREWELL.get_or_init(|| farewell);
+}
+
 /// Waits for a signal that ends programs, cleans up, and ends this one.
 #[expect(clippy::exit, reason = "the process was told to end; the servers are stopped by then")]
 fn end_on_signal(ready: &SyncSender<()>) -> Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let number = runtime.block_on(async {
+    let signal = runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hangup = signal(SignalKind::hangup())?;
         ready.send(()).ok();
-        let number = tokio::select! {
+        let signal = tokio::select! {
             _ = interrupt.recv() => Signal::INT,
             _ = terminate.recv() => Signal::TERM,
             _ = hangup.recv() => Signal::HUP,
         };
-        Ok::<_, io::Error>(number.as_raw())
+        Ok::<_, io::Error>(signal)
     })?;
     INTERRUPTED.store(true, Ordering::SeqCst);
+    let code = FAREWELL.get().and_then(|farewell| farewell(signal));
     tell("told to stop: stopping the servers");
     stop_everything();
     run::remove();
-    std::process::exit(128 + number)
+    std::process::exit(code.unwrap_or(128 + signal.as_raw()))
 }
 
 /// A lock whose holder panicked is still a lock: what it guards here is never left half changed.
