@@ -61,6 +61,11 @@ impl OpenTransaction {
         self.xid & u64::from(u32::MAX) == u64::from(xid)
     }
 
+    /// Its 64-bit id.
+    pub fn xid(&self) -> u64 {
+        self.xid
+    }
+
     /// Whether the whole transaction is known to be in the read buffer.
     pub fn is_buffered(&self) -> bool {
         matches!(self.time, CommitTime::Known(_))

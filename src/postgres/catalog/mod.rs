@@ -84,6 +84,13 @@ impl<D: Dial> Catalog<D> {
         Slot::from_row(name, row).map(Some).ok_or(CatalogError::Answer("the slot's state is incomplete"))
     }
 
+    /// Whether a query made now sees what this transaction has done.
+    pub async fn sees(&mut self, xid: u64) -> Result<bool, CatalogError> {
+        let answer = self.query(&queries::visible(xid)).await?;
+        let row = answer.rows.first().ok_or(CatalogError::Answer("no row"))?;
+        flag(row, 0).ok_or(CatalogError::Answer("no visibility"))
+    }
+
     /// Every table of the database.
     pub async fn tables(&mut self) -> Result<Vec<TableEntry>, CatalogError> {
         let answer = self.query(&queries::all_tables()).await?;

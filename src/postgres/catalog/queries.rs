@@ -35,6 +35,11 @@ pub fn all_tables() -> String {
     )
 }
 
+/// Whether a transaction, by its 64-bit id, is visible to this very query.
+pub fn visible(xid: u64) -> String {
+    format!("SELECT txid_visible_in_snapshot({xid}, txid_current_snapshot())")
+}
+
 /// One table by name.
 pub fn one_table(name: &TableName) -> String {
     format!(

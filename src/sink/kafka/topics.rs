@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use rdkafka::ClientContext;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::{Instant, sleep};
 
 use crate::sink::SinkError;
 use crate::sink::kafka::options::KafkaOptions;
@@ -15,6 +18,8 @@ use crate::task::{self, DropElsewhere};
 
 /// How long one request to the brokers may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two questions for a topic that is not known yet.
+const UNKNOWN_PAUSE: Duration = Duration::from_millis(50);
 /// Topics named in one request: a cluster takes its time for each that it makes.
 const TOPICS_PER_REQUEST: usize = 200;
 /// Kafka's default for `message.max.bytes`, taken where a topic's own value may not be read.
@@ -84,6 +89,7 @@ async fn run<T: Send + 'static>(
     let options = options.clone();
     let call = move || {
         let runtime = Builder::new_current_thread()
+            .enable_time()
             .build()
             .map_err(|error| retry(format!("no runtime for the administration client: {error}")))?;
         let admin = AdminClient::from_config_and_context(&options.client(), Quiet)
@@ -155,24 +161,39 @@ async fn create_all(admin: &AdminClient<Quiet>, wanted: &[NewTopic<'_>]) -> Resu
     Ok(())
 }
 
+/// Reads the limits. A broker can be asked for a topic that its controller has just made before it has heard of it.
 async fn limits(admin: &AdminClient<Quiet>, names: &[String]) -> Result<Vec<PreparedTopic>, SinkError> {
     let specifiers: Vec<ResourceSpecifier<'_>> =
         names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
-    let described = admin
-        .describe_configs(&specifiers, &admin_options())
-        .await
-        .map_err(|error| outcome::of_call(&error))?;
-    let limit_of = |result: &Result<rdkafka::admin::ConfigResource, RDKafkaErrorCode>| {
-        let resource = result.as_ref().ok()?;
-        resource.get("max.message.bytes")?.value.as_ref()?.parse().ok()
-    };
-    // Answers come in the order of the request. A topic whose settings may not be read has Kafka's default.
-    let found = described.iter().map(|result| limit_of(result).unwrap_or(DEFAULT_MAX_MESSAGE_BYTES));
-    Ok(names
-        .iter()
-        .zip(found)
-        .map(|(name, max_message_bytes)| PreparedTopic { name: name.clone(), max_message_bytes })
-        .collect())
+    let deadline = Instant::now() + REQUEST_TIMEOUT;
+    loop {
+        let described = admin
+            .describe_configs(&specifiers, &admin_options())
+            .await
+            .map_err(|error| outcome::of_call(&error))?;
+        // Answers come in the order of the request.
+        let mut answers = names.iter().zip(&described);
+        let unknown = answers.find(|(_, answer)| {
+            matches!(answer, Err(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic))
+        });
+        let Some((unknown, _)) = unknown else {
+            let prepared = |(name, answer): (&String, &_)| PreparedTopic {
+                name: name.clone(),
+                max_message_bytes: limit_of(answer).unwrap_or(DEFAULT_MAX_MESSAGE_BYTES),
+            };
+            return Ok(names.iter().zip(&described).map(prepared).collect());
+        };
+        if Instant::now() >= deadline {
+            let code = RDKafkaErrorCode::UnknownTopicOrPartition;
+            return Err(outcome::sort(code, format!("topic {unknown}: {code}")));
+        }
+        sleep(UNKNOWN_PAUSE).await;
+    }
+}
+
+/// A topic's limit; `None` where its settings may not be read.
+fn limit_of(answer: &Result<ConfigResource, RDKafkaErrorCode>) -> Option<usize> {
+    answer.as_ref().ok()?.get("max.message.bytes")?.value.as_ref()?.parse().ok()
 }
 
 fn admin_options() -> AdminOptions {

@@ -1,6 +1,6 @@
-//! A database in which nothing happens keeps no WAL on a busy server.
+//! What a slot's reader owes the rest of the server: WAL that is let go, commits that are not held up.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::ops::pipeline::Pipeline;
 use crate::ops::slot;
@@ -33,5 +33,29 @@ pub(crate) fn register(suite: &mut Suite) {
         })?;
         sluice.terminate()?;
         Ok(())
+    });
+    suite.postgres([12, 18], "a_commit_that_waits_for_us_ends", async |context| {
+        let server = context.own_postgres(&[])?;
+        let mut session = server.session("postgres")?;
+        session.query("CREATE TABLE t (id int PRIMARY KEY)")?;
+        server.create_database("other", "UTF8")?;
+        let mut other = server.session("other")?;
+        other.query("CREATE TABLE t (id int PRIMARY KEY)")?;
+        let pipeline = Pipeline::new(context, &server.address(), &context.kafka()?);
+        let sluice = pipeline.stream()?;
+        // The product's application_name, as a user could name it, or catch it with `*`.
+        server.set_conf("synchronous_standby_names", "pgsluice")?;
+        server.reload()?;
+        let start = Instant::now();
+        session.query("INSERT INTO t VALUES (1)")?;
+        // Nothing of this one is ever streamed.
+        other.query("INSERT INTO t VALUES (1)")?;
+        assert!(start.elapsed() < ADVANCE_LIMIT, "two commits took {:?}", start.elapsed());
+        sluice.terminate()?;
+        let keys: Vec<_> = pipeline.events("public.t")?.into_iter().map(|event| event.key).collect();
+        assert_eq!(keys, [serde_json::json!({"id": 1})]);
+        // From here on nobody would answer.
+        server.set_conf("synchronous_standby_names", "")?;
+        server.reload()
     });
 }

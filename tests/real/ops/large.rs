@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::ops::events::Event;
 use crate::ops::pipeline::Pipeline;
 use crate::suite::Suite;
 
@@ -26,7 +27,9 @@ pub(crate) fn register(suite: &mut Suite) {
         let seen = pipeline.events("public.t")?;
         assert_eq!(seen.len(), ROWS);
         assert_eq!(seen.iter().map(|event| &event.id.0).collect::<BTreeSet<_>>().len(), 1);
-        assert!(seen.iter().zip(1..).all(|(event, n)| event.id.1 == n && event.key["id"] == n));
+        let in_order =
+            |(event, n): (&Event, u64)| event.id.1 == n && event.key == serde_json::json!({"id": n});
+        assert!(seen.iter().zip(1..).all(in_order));
         Ok(())
     });
     suite.postgres([12, 18], "a_row_of_20_mb_goes_through", async |context| {

@@ -55,7 +55,7 @@ impl Load {
     /// Waits until so many more transactions have committed.
     pub(crate) fn writes(&self, more: u64) -> Result<()> {
         let goal = self.written.load(Ordering::Relaxed) + more;
-        crate::ops::slot::until("the load is written", Duration::from_secs(60), || {
+        crate::ops::slot::until("the load is written", Duration::from_mins(1), || {
             Ok(self.written.load(Ordering::Relaxed) >= goal)
         })
         .map(drop)

@@ -116,7 +116,6 @@ impl<'a> Pipeline<'a> {
         events(&self.bootstrap, &[&self.topic(table)])
     }
 
-    /// Writes the configuration file; where it is.
     pub(crate) fn write(&self, folder: &std::path::Path) -> Result<PathBuf> {
         let mut text = String::new();
         // The keys without a section sort first, as TOML wants them.

@@ -32,6 +32,14 @@ pub(crate) fn wal_end(session: &mut Session) -> Result<u64> {
     lsn(&value(session, "SELECT pg_current_wal_lsn()")?)
 }
 
+/// How many messages of the plugin the slot still holds: BEGIN, changes, COMMIT.
+pub(crate) fn waiting(session: &mut Session, name: &str) -> Result<u32> {
+    // The walsender of a client that has ended takes a moment to notice.
+    until("nobody reads the slot", Duration::from_secs(10), || Ok(get(session, name)?.reader.is_none()))?;
+    let sql = format!("SELECT count(*) FROM pg_logical_slot_peek_binary_changes('{name}', NULL, NULL)");
+    Ok(value(session, &sql)?.parse()?)
+}
+
 /// The one value of a query.
 pub(crate) fn value(session: &mut Session, sql: &str) -> Result<String> {
     let value = session.query(sql)?.into_iter().flatten().flatten().next();

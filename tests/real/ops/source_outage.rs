@@ -67,7 +67,7 @@ pub(crate) fn register(suite: &mut Suite) {
             Ok(())
         })
     });
-    suite.postgres([12, 18], "a_connection_that_goes_silent_is_given_up", async |context| {
+    suite.postgres([15], "a_connection_that_goes_silent_is_given_up", async |context| {
         let server = context.own_postgres(&[("wal_sender_timeout", "2s")])?;
         let proxy = Proxy::start(server.port())?;
         let through = Address { port: proxy.port(), ..server.address() };
