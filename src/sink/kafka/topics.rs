@@ -149,9 +149,13 @@ async fn create(
 
 async fn create_all(admin: &AdminClient<Quiet>, wanted: &[NewTopic<'_>]) -> Result<(), SinkError> {
     let results = admin.create_topics(wanted, &admin_options()).await.map_err(|e| outcome::of_call(&e))?;
+    let mut created = Vec::new();
     for result in results {
         match result {
-            Ok(name) => tracing::info!(topic = name, "topic created"),
+            Ok(name) => {
+                tracing::info!(topic = name, "topic created");
+                created.push(name);
+            }
             Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             Err((name, code)) => {
                 return Err(outcome::sort(code, format!("cannot create topic {name}: {code}")));
