@@ -217,11 +217,9 @@ impl PipelineError {
     /// Whether to try again.
     pub fn disposition(&self) -> Disposition {
         match self {
-            Self::Login(error) => of_login(error),
-            Self::Catalog(CatalogError::Login(error)) => of_login(error),
+            Self::Login(error) | Self::Catalog(CatalogError::Login(error)) => of_login(error),
             Self::Client(error) | Self::Catalog(CatalogError::Client(error)) => of_client(error),
-            Self::Sink(error) => of_sink(error),
-            Self::Progress(ReadError::Sink(error)) => of_sink(error),
+            Self::Sink(error) | Self::Progress(ReadError::Sink(error)) => of_sink(error),
             Self::Gap(_) | Self::SlotGone { .. } | Self::SlotLost { .. } => Disposition::Stop(Exit::SlotLost),
             Self::SlotMissing { .. } => Disposition::Stop(Exit::SlotMissing),
             Self::SlotPlugin { .. } => Disposition::Stop(Exit::SlotPlugin),
