@@ -36,6 +36,7 @@ mod history;
 #[path = "../support/servers/mod.rs"]
 mod support;
 
+use std::num::NonZero;
 use std::process::ExitCode;
 
 use libtest_mimic::Arguments;
@@ -48,7 +49,10 @@ fn main() -> ExitCode {
         support::tell(&format!("no test was run: {error}"));
         return ExitCode::FAILURE;
     }
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Most of a test's time is waiting: for a server to start, for a time-out to pass.
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    arguments.test_threads.get_or_insert(2 * processors);
     suite::note_places_of_panics();
     let mut suite = Suite::default();
     servers::register(&mut suite);

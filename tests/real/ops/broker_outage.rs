@@ -12,7 +12,7 @@ use crate::support::kafka::Kafka;
 use crate::support::{Result, nap};
 
 /// Without `max_in_flight` at its default of 4 MiB the backlog below would not fit.
-const MEMORY_LIMIT: u64 = 96 << 20;
+const MEMORY_LIMIT: u64 = 48 << 20;
 /// The server cuts off a client it has not heard of for this long.
 const SENDER_TIMEOUT: Duration = Duration::from_secs(2);
 

@@ -9,7 +9,7 @@ use crate::ops::pipeline::Pipeline;
 use crate::suite::Suite;
 
 /// A transaction of any size is streamed through, never collected.
-const MEMORY_LIMIT: u64 = 96 << 20;
+const MEMORY_LIMIT: u64 = 48 << 20;
 const ROWS: usize = 200_000;
 const LARGE_ROW: usize = 20 << 20;
 
