@@ -10,7 +10,7 @@ FETCH := tests/servers/fetch.sh
 # $(call step,text): what happens next, for whoever watches.
 step = printf '\n==> %s\n' '$(1)' >&2
 
-.PHONY: help setup setup-build build test chaos chaos-control large lint demo bench clean
+.PHONY: help setup setup-build build test sim chaos chaos-control large lint demo bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,16 @@ test: setup ## Run every test, those against real servers included
 	$(CARGO) test --locked --no-run
 	@$(call step,running the tests)
 	$(CARGO) test --locked
+	@$(call step,letting the simulator find the faults that are put in on purpose)
+	$(CARGO) test --locked --features sabotage --test sim sabotage
+
+# One seed of them is replayed with its trace by PGSLUICE_SEED=N cargo test --test sim -- --nocapture
+SEEDS ?= 20000
+sim: ## Run the pipeline in a simulated world with faults, SEEDS=100000 times (no server needed)
+	@$(call step,building the simulator)
+	$(CARGO) test --release --locked --no-default-features --test sim --no-run
+	@$(call step,running $(SEEDS) seeds)
+	PGSLUICE_SEEDS=$(SEEDS) $(CARGO) test --release --locked --no-default-features --test sim every_promise
 
 # PROGRAM runs another build than the optimised one.
 MINUTES ?= 20

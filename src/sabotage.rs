@@ -53,14 +53,10 @@ pub(crate) fn status(positions: &Positions) -> Option<Status> {
     Some(Status { write: positions.received, flush })
 }
 
-/// A process starts.
-pub(crate) fn started() {
-    ROWS.set((Lsn::INVALID, Lsn::INVALID));
-}
-
-/// The connection broke.
-pub(crate) fn reconnected() {
-    ROWS.set((ROWS.get().0, ROWS.get().0));
+/// A process connects: for the first time, or `again` after a connection broke.
+pub(crate) fn connects(again: bool) {
+    let greatest = if again { ROWS.get().0 } else { Lsn::INVALID };
+    ROWS.set((greatest, greatest));
 }
 
 /// Whether a row counts as handled on the connection before this one.

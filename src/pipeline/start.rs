@@ -116,11 +116,7 @@ impl<B: Broker, D: Dial + Clone> Supervised<B, D> {
         status: &watch::Sender<PipelineStatus>,
     ) -> Result<Ended, PipelineError> {
         #[cfg(feature = "sabotage")]
-        if self.delivery.is_some() {
-            crate::sabotage::reconnected()
-        } else {
-            crate::sabotage::started()
-        }
+        crate::sabotage::connects(self.delivery.is_some());
         if let Some(running) = &mut self.delivery
             && !running.delivery.finish(Instant::now() + SETTLE_TIMEOUT).await?
         {

@@ -67,6 +67,7 @@ enum State {
 }
 
 /// A walsender.
+#[expect(clippy::struct_excessive_bools, reason = "a walsender keeps such flags, each for itself")]
 struct Streaming {
     start: u64,
     /// The next item.
@@ -112,7 +113,7 @@ struct Connection {
 
 impl Connection {
     fn deadline(&self) -> Instant {
-        let far = Instant::now() + Duration::from_secs(3600);
+        let far = Instant::now() + Duration::from_hours(1);
         let Some(stream) = &self.stream else { return far };
         let timeout = self.world.plan.wal_sender_timeout;
         let half = timeout

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::rng::Rng;
 
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
     /// Steps that the sessions of the database make.

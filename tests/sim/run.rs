@@ -296,7 +296,7 @@ fn judge_end(world: &World, outcome: Option<Result<(), Failure>>, told: bool) {
         Some(Err(failure)) => match failure.exit {
             Exit::DrainDeadline if told => world.count("drain deadline"),
             Exit::SlotInUse | Exit::SourceUnreachable | Exit::SinkUnreachable => {
-                world.count("start given up")
+                world.count("start given up");
             }
             exit => world.fail(format_args!("the process gave up, {exit:?}: {}", failure.message)),
         },

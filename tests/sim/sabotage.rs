@@ -1,5 +1,7 @@
 //! Faults that were put into the product on purpose: the simulator must find each, or it is no judge.
 
+use std::io::Write as _;
+
 use pgsluice::sabotage::{Fault, choose};
 
 use super::run::{Mode, run};
@@ -13,7 +15,11 @@ fn find(fault: Fault, mode: Mode) {
     choose(None);
     let judged = if mode.outcome_only { "by its outcome alone" } else { "by the rules" };
     match found {
-        Some((seed, violation)) => println!("{fault:?}: found {judged} with {} seeds: {violation}", seed + 1),
+        Some((seed, violation)) => {
+            // Past the harness, which shows what a test prints only when it fails.
+            let report = format!("{fault:?}: found {judged} with {} seeds: {violation}\n", seed + 1);
+            std::io::stderr().write_all(report.as_bytes()).unwrap();
+        }
         None => panic!("{fault:?} was not found {judged} with {BOUND} seeds"),
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header as KafkaHeader, OwnedHeaders};
+use rdkafka::message::{Header as KafkaHeader, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 
 use crate::record::Record;
@@ -88,7 +88,15 @@ impl KafkaSink {
 
 /// The first failed report, if there is one.
 fn failure(producer: &BaseProducer<Delivery>) -> Option<SinkError> {
-    let code = *producer.context().failure.get()?;
+    let code = match *producer.context().failure.get()? {
+        Failure::Reported(code) => code,
+        Failure::Unacknowledged => {
+            return Some(SinkError::Retry {
+                reason: "no broker has acknowledged a record that the client takes for written".to_owned(),
+                hint: "it is sent again, and so is what followed it",
+            });
+        }
+    };
     let reason = match producer.client().fatal_error() {
         Some((_, fatal)) => fatal,
         None => code.to_string(),
@@ -159,10 +167,20 @@ fn shown_key(key: Option<&[u8]>) -> String {
     if shown.len() < key.len() { format!("{shown}…") } else { shown }
 }
 
+/// Why a record is not durable.
+#[derive(Clone, Copy, Debug)]
+enum Failure {
+    Reported(RDKafkaErrorCode),
+    /// librdkafka infers from an acknowledgement that the batch before it was written too. Brokers from 2.5 to 4.4
+    /// do not warrant that: a producer's first batch that they take in a partition may have any sequence number
+    /// (KAFKA-15591), so one that was refused a moment earlier, since the partition was not ready, is lost.
+    Unacknowledged,
+}
+
 /// librdkafka's callbacks. They run inside `poll`, on the pipeline's own thread, except for `log` and `error`.
 struct Delivery {
     reports: Reports,
-    failure: OnceLock<RDKafkaErrorCode>,
+    failure: OnceLock<Failure>,
     served: AtomicUsize,
     log: BrokerLog,
 }
@@ -189,14 +207,16 @@ impl ProducerContext for Delivery {
 
     fn delivery(&self, result: &DeliveryResult<'_>, ticket: usize) {
         self.served.fetch_add(1, Ordering::Relaxed);
-        match result {
-            Ok(_) => self.reports.delivered(Ticket(ticket)),
+        let failure = match result {
+            // With acks=all a broker's answer tells where the record stands.
+            Ok(message) if message.offset() >= 0 => return self.reports.delivered(Ticket(ticket)),
+            Ok(_) => Failure::Unacknowledged,
             Err((error, _)) => {
-                let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-                // Only the first failure counts: the others follow from it.
-                self.failure.get_or_init(|| code);
+                Failure::Reported(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail))
             }
-        }
+        };
+        // Only the first failure counts: the others follow from it.
+        self.failure.get_or_init(|| failure);
     }
 }
 
@@ -225,3 +245,6 @@ pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
         _ => tracing::debug!(facility, message, "librdkafka"),
     }
 }
+
+#[cfg(test)]
+mod tests;

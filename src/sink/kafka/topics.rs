@@ -149,9 +149,14 @@ async fn create(
 
 async fn create_all(admin: &AdminClient<Quiet>, wanted: &[NewTopic<'_>]) -> Result<(), SinkError> {
     let results = admin.create_topics(wanted, &admin_options()).await.map_err(|e| outcome::of_call(&e))?;
+    let deadline = Instant::now() + REQUEST_TIMEOUT;
     for result in results {
         match result {
-            Ok(name) => tracing::info!(topic = name, "topic created"),
+            Ok(name) => {
+                tracing::info!(topic = name, "topic created");
+                let made = wanted.iter().find(|wanted| wanted.name == name);
+                wait_for_leaders(admin, &name, made.map_or(0, |made| made.num_partitions), deadline).await;
+            }
             Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             Err((name, code)) => {
                 return Err(outcome::sort(code, format!("cannot create topic {name}: {code}")));
@@ -159,6 +164,28 @@ async fn create_all(admin: &AdminClient<Quiet>, wanted: &[NewTopic<'_>]) -> Resu
         }
     }
     Ok(())
+}
+
+/// Waits until the leaders of a new topic's partitions answer for them: the controller makes a topic before its
+/// brokers know of it, and a producer's first batches are refused in between. Only a precaution: what keeps a leader
+/// from answering at all will be told by those who write.
+async fn wait_for_leaders(admin: &AdminClient<Quiet>, topic: &str, partitions: i32, deadline: Instant) {
+    use RDKafkaErrorCode as Code;
+    let mut partition = 0;
+    while partition < partitions && Instant::now() < deadline {
+        let answer = admin.inner().fetch_watermarks(topic, partition, REQUEST_TIMEOUT);
+        match answer.map_err(|error| error.rdkafka_error_code()) {
+            Ok(_) => partition += 1,
+            Err(Some(
+                Code::UnknownTopicOrPartition
+                | Code::UnknownTopic
+                | Code::UnknownPartition
+                | Code::LeaderNotAvailable
+                | Code::NotLeaderForPartition,
+            )) => sleep(UNKNOWN_PAUSE).await,
+            Err(_) => return,
+        }
+    }
 }
 
 /// Reads the limits. A broker can be asked for a topic that its controller has just made before it has heard of it.
