@@ -57,6 +57,7 @@ fn main() -> ExitCode {
     let mut suite = Suite::default();
     servers::register(&mut suite);
     left_behind::register(&mut suite);
+    #[cfg(feature = "kafka")]
     {
         golden::register(&mut suite);
         values::register(&mut suite);
