@@ -563,6 +563,11 @@ impl Connection {
                     self.data(stream, item.end, text.as_bytes());
                     stream.item += 1;
                     stream.next = 0;
+                    // A keepalive that goes out while the commit record is decoded names the record's start.
+                    if stream.reply_now || self.world.server.borrow_mut().rng.chance(20) {
+                        stream.reply_now = false;
+                        self.keepalive(stream, false);
+                    }
                     stream.sent = item.end;
                 }
             }
