@@ -10,10 +10,10 @@ FETCH := tests/servers/fetch.sh
 # $(call step,text): what happens next, for whoever watches.
 step = printf '\n==> %s\n' '$(1)' >&2
 
-.PHONY: help setup setup-build build test sim lint demo clean
+.PHONY: help setup setup-build build test sim chaos chaos-control large lint demo bench clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Get what tests and demo run: build packages, PostgreSQL 12-18, a Kafka broker (no Docker)
 	@$(FETCH)
@@ -41,6 +41,26 @@ sim: ## Run the pipeline in a simulated world with faults, SEEDS=100000 times (n
 	@$(call step,running $(SEEDS) seeds)
 	PGSLUICE_SEEDS=$(SEEDS) $(CARGO) test --release --locked --no-default-features --test sim every_promise
 
+# PROGRAM runs another build than the optimised one.
+MINUTES ?= 20
+SEED ?= 1
+MAJOR ?= 17
+PROGRAM ?= $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/pgsluice
+# $(call real,filter,variables): some of the tests against real servers, on the optimised program.
+real = PGSLUICE_TEST_PROGRAM=$(PROGRAM) $(2) $(CARGO) test --locked --test real -- --test-threads 1 $(1)
+
+chaos: setup build ## Let everything fail under load for MINUTES=20 and judge what came of it (SEED=1, MAJOR=17)
+	@$(call step,chaos for $(MINUTES) minutes with seed $(SEED) on PostgreSQL $(MAJOR))
+	@$(call real,chaos::,PGSLUICE_CHAOS_MINUTES=$(MINUTES) PGSLUICE_CHAOS_SEED=$(SEED) PGSLUICE_CHAOS_MAJOR=$(MAJOR))
+
+chaos-control: setup ## Prove that the checker of `make chaos` finds a program that confirms too early
+	@$(call step,building a program with a deliberate fault)
+	$(CARGO) test --locked --features sabotage --test real -- --test-threads 1 chaos_control::
+
+large: setup build ## Test what is larger than usual in full: 10,000,000 rows, 100 MB, 1,000 tables (minutes)
+	@$(call step,testing what is larger than usual)
+	@$(call real,large::,PGSLUICE_TEST_LARGE=1)
+
 lint: setup-build ## Check format, lints and documentation; warnings are errors
 	@$(call step,checking the format)
 	$(CARGO) fmt --check
@@ -53,9 +73,17 @@ lint: setup-build ## Check format, lints and documentation; warnings are errors
 	    $(call step,checking the dependencies); $(CARGO) deny --locked check bans licenses sources; \
 	else echo 'cargo-deny is not installed: deny.toml was not checked' >&2; fi
 
-demo: setup ## Watch changes travel from a PostgreSQL server to a Kafka broker
-	@$(call step,building the demo (librdkafka takes a minute or two the first time))
-	$(CARGO) run --locked --example demo
+demo: setup-build ## Watch changes travel from a PostgreSQL server to a Kafka broker
+	@$(call step,building pgsluice and the demo (unoptimised: that is sooner done; some minutes the first time))
+	$(CARGO) build --locked --bin pgsluice --example demo
+	@$(call step,starting the demo)
+	@exec $(CARGO) run --quiet --locked --example demo
+
+bench: setup ## Measure the pipeline against pg_recvlogical (minutes; wants a quiet machine)
+	@command -v pg_recvlogical >/dev/null || ls /usr/lib/postgresql/*/bin/pg_recvlogical >/dev/null 2>&1 || \
+	    { $(call step,installing pg_recvlogical); apt-get install -y postgresql-client; }
+	@$(call step,building the benchmark (librdkafka takes a minute or two the first time))
+	$(CARGO) bench --locked --bench pipeline -- $(BENCH)
 
 clean: ## Remove what was built and the servers that were fetched
 	$(CARGO) clean

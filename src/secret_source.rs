@@ -1,10 +1,13 @@
 //! Where a secret comes from: written down, in the environment, or in a file.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::secret::Secret;
 
@@ -15,8 +18,10 @@ pub enum SecretSource {
     /// The secret itself.
     Literal(#[schemars(with = "String")] Secret),
     /// The name of an environment variable.
+    #[serde(deserialize_with = "table")]
     Environment(FromEnvironment),
     /// The path of a file; one line break at its end does not belong to the secret.
+    #[serde(deserialize_with = "table")]
     File(FromFile),
 }
 
@@ -32,6 +37,26 @@ pub struct FromEnvironment {
 #[serde(deny_unknown_fields)]
 pub struct FromFile {
     file: PathBuf,
+}
+
+/// Takes a table alone. A derived structure would take an array as well, and `["…"]`, which somebody wrote around a
+/// password, would be the name of a variable and show as such.
+fn table<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    struct Table<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Table<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a table")
+        }
+
+        fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<T, M::Error> {
+            T::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    deserializer.deserialize_map(Table(PhantomData))
 }
 
 /// The secret is not where the configuration says.

@@ -1,6 +1,7 @@
 //! The only places where a task or a thread starts: each has a name and an owner.
 
 use std::future::Future;
+use std::ops::Deref;
 use std::thread;
 
 use tokio::sync::oneshot;
@@ -53,10 +54,36 @@ pub async fn blocking<T: Send + 'static>(
     receiver.await.or(Err(ThreadLost(name)))
 }
 
-/// Drops a value whose destructor may block, on a thread of its own.
-pub fn drop_elsewhere<T: Send + 'static>(name: &'static str, value: T) {
-    let work = move || drop(value);
-    if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(work) {
-        tracing::debug!(%error, thread = name, "no thread to drop a value on; it was dropped here");
+/// A value whose destructor may block: it is dropped on a thread of its own.
+#[derive(Debug)]
+pub struct DropElsewhere<T: Send + 'static> {
+    name: &'static str,
+    /// `None` only while being dropped.
+    value: Option<T>,
+}
+
+impl<T: Send + 'static> DropElsewhere<T> {
+    /// Takes the value over; `name` is the thread's.
+    pub fn new(name: &'static str, value: T) -> Self {
+        Self { name, value: Some(value) }
+    }
+}
+
+impl<T: Send + 'static> Deref for DropElsewhere<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        #[expect(clippy::expect_used, reason = "only dropping takes the value")]
+        self.value.as_ref().expect("the value is there until it is dropped")
+    }
+}
+
+impl<T: Send + 'static> Drop for DropElsewhere<T> {
+    fn drop(&mut self) {
+        let value = self.value.take();
+        let work = move || drop(value);
+        if let Err(error) = thread::Builder::new().name(self.name.to_owned()).spawn(work) {
+            tracing::debug!(%error, thread = self.name, "no thread to drop a value on; it was dropped here");
+        }
     }
 }

@@ -121,7 +121,7 @@ impl Cli {
         };
         telemetry::start(format, &level);
         match command {
-            Command::Run(args) => run::execute(args).await,
+            Command::Run(args) => Box::pin(run::execute(args)).await,
             Command::Check(args) => check::execute(&args.file, output.color.on_stdout()).await,
             Command::Tail(args) => tail::execute(args, output.color.on_stdout()).await,
             Command::Slot(command) => slot::execute(command).await,

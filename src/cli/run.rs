@@ -14,6 +14,7 @@ use crate::cli::status_line::{self, Style};
 use crate::clock::Clock;
 use crate::config::{parse, resolve};
 use crate::error::{Exit, Failure};
+use crate::lsn::Lsn;
 use crate::pipeline::PipelineStatus;
 use crate::pipeline::start::Supervised;
 use crate::task;
@@ -26,6 +27,9 @@ pub struct RunArgs {
     /// Go on at the slot's own position although changes before it are missing.
     #[arg(long)]
     accept_gap: bool,
+    /// Stop once everything that committed before this position is confirmed, as for a cut-over.
+    #[arg(long, value_name = "LSN")]
+    end_lsn: Option<Lsn>,
 }
 
 /// Runs the pipeline until SIGTERM or SIGINT.
@@ -34,7 +38,10 @@ pub async fn execute(args: RunArgs) -> Result<(), Failure> {
     let resolved = resolve::resolve(&config).map_err(|error| Failure::new(Exit::Configuration, &error))?;
     let mut pipeline = resolved.pipeline;
     pipeline.accept_gap = args.accept_gap;
+    pipeline.end_lsn = args.end_lsn;
 
+    #[cfg(feature = "sabotage")]
+    sabotage();
     let (status, watched) = watch::channel(PipelineStatus::default());
     let style = if std::io::stderr().is_terminal() { Style::Line } else { Style::Log };
     let reporter = status_line::report(pipeline.login.clone(), watched, style);
@@ -52,6 +59,19 @@ pub async fn execute(args: RunArgs) -> Result<(), Failure> {
         tracing::info!(confirmed = %positions.confirmed, "stopped; everything delivered is confirmed");
     }
     outcome
+}
+
+/// Chooses the fault that the environment names, for tests that must find one in the running program.
+#[cfg(feature = "sabotage")]
+fn sabotage() {
+    use crate::sabotage::{Fault, choose};
+    let fault = match std::env::var("PGSLUICE_SABOTAGE").as_deref() {
+        Ok("acknowledge-on-receipt") => Some(Fault::AcknowledgeOnReceipt),
+        Ok("confirm-before-record") => Some(Fault::ConfirmBeforeRecord),
+        _ => None,
+    };
+    tracing::error!(?fault, "this build breaks its promises on purpose");
+    choose(fault);
 }
 
 /// Turns true with the first SIGTERM or SIGINT.

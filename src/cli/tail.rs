@@ -106,6 +106,7 @@ async fn stream(
             counts: Counts::default(),
         },
         intervals: Intervals::for_server(server.wal_sender_timeout, std::time::Duration::from_secs(5)),
+        end_lsn: None,
         status: &status,
         clock,
     };

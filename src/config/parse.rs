@@ -79,7 +79,11 @@ fn with_nearest(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::parse;
+    use crate::config::Config;
+    use crate::config::resolve::resolve;
 
     const MINIMAL: &str = "[source]\nserver = \"db\"\n[sink.kafka]\nprefix = \"shop\"\n\
                            [sink.kafka.librdkafka]\n\"bootstrap.servers\" = \"kafka:9092\"\n";
@@ -109,5 +113,39 @@ mod tests {
     fn a_bare_number_for_a_span_says_what_to_write() {
         let error = parse(&format!("start_timeout = \"5\"\n{MINIMAL}"), "f").unwrap_err().to_string();
         assert!(error.contains("line 1") && error.contains("\"5s\""), "{error}");
+    }
+
+    const EXAMPLE: &str = include_str!("../../config.example.toml");
+
+    #[test]
+    fn the_example_holds_the_defaults() {
+        let of_its_own = "server = \"db.internal\"\ndatabase = \"shop\"\nauth.user = \"cdc\"\n\
+                          auth.password.file = \"/run/secrets/pgsluice\"\n";
+        let plain = MINIMAL.replace("server = \"db\"\n", of_its_own);
+        let [example, plain] = [EXAMPLE, &plain].map(|text| resolve(&parse(text, "f").unwrap()).unwrap());
+        assert_eq!(format!("{example:#?}"), format!("{plain:#?}"));
+    }
+
+    #[test]
+    fn the_example_names_every_key() {
+        let schema = serde_json::to_value(schemars::schema_for!(Config)).unwrap();
+        let mut keys = BTreeSet::new();
+        for (name, object) in schema["$defs"].as_object().unwrap().iter().chain([(&String::new(), &schema)]) {
+            let of_a_value = ["FromEnvironment", "FromFile"].contains(&name.as_str());
+            if let Some(properties) = object["properties"].as_object().filter(|_| !of_a_value) {
+                keys.extend(properties.keys().cloned());
+            }
+        }
+        assert!(keys.len() > 25 && keys.contains("replication_factor"), "{keys:?}");
+        let is_shown = |key: &str| {
+            EXAMPLE.lines().any(|line| {
+                let line = line.trim_start_matches("# ");
+                let table = line.trim_start_matches('[').trim_end_matches(']');
+                line.starts_with(&format!("{key} = "))
+                    || (table != line && table.split('.').any(|part| part == key))
+            })
+        };
+        let missing: Vec<_> = keys.iter().filter(|key| !is_shown(key)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 }

@@ -39,6 +39,7 @@ pub fn resolve(config: &Config) -> Result<Resolved, ConfigError> {
         start_timeout: config.start_timeout.0,
         drain_timeout: config.drain_timeout.0,
         accept_gap: false,
+        end_lsn: None,
     };
     Ok(Resolved { pipeline, kafka })
 }
@@ -130,7 +131,9 @@ fn kafka(config: &Config) -> Result<KafkaOptions, ConfigError> {
             config: topics.config.clone(),
         },
     };
-    options.verify().map_err(|error| ConfigError::invalid("sink.kafka.librdkafka", error.to_string()))?;
+    let refused = |reason: String| ConfigError::invalid("sink.kafka.librdkafka", reason);
+    options.verify().map_err(|error| refused(error.to_string()))?;
+    options.verify_values().map_err(refused)?;
     Ok(options)
 }
 

@@ -1,6 +1,7 @@
 //! Values with their unit: `"5s"`, `"64 MiB"`. A bare number is an error, because a guessed unit is a fault.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -79,6 +80,21 @@ fn print_largest(f: &mut fmt::Formatter<'_>, value: u64, units: &[(&str, u64)], 
     }
 }
 
+/// Takes a text; for anything else it says what to write.
+struct Text<T>(PhantomData<T>);
+
+impl<T: FromStr<Err = UnitError>> de::Visitor<'_> for Text<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number with its unit, in quotes, as in \"5s\" or \"64 MiB\"")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
 macro_rules! serde_by_text {
     ($type:ty) => {
         impl Serialize for $type {
@@ -89,8 +105,7 @@ macro_rules! serde_by_text {
 
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                text.parse().map_err(de::Error::custom)
+                deserializer.deserialize_str(Text(PhantomData))
             }
         }
     };

@@ -136,6 +136,15 @@ impl TablePlan {
         true
     }
 
+    /// Whether an old row holds the whole key. One that does not is from before or after the key was altered.
+    pub(super) fn finds_key(&self, positions: &[u32]) -> bool {
+        let present = |index: &usize| positions.get(*index).is_some_and(|position| *position != ABSENT);
+        match &self.key {
+            Key::Columns(indexes) => self.absent_is_null || indexes.iter().all(present),
+            Key::None | Key::Missing(_) => true,
+        }
+    }
+
     pub(super) fn value_error(&self, column: &ColumnPlan, source: ValueError) -> EncodeError {
         EncodeError::Value { table: self.name.clone(), column: column.name.clone(), source }
     }

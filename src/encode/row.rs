@@ -30,7 +30,7 @@ impl<'a> OldRow<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// `None` if a row declares other columns than the plan's.
+    /// `None` if a row declares other columns than the plan's, or an old row does not hold the plan's key.
     pub(super) fn new(
         plan: &'a TablePlan,
         change: &RowChange<'a>,
@@ -40,7 +40,9 @@ impl<'a> Rows<'a> {
             return None;
         }
         let old = match change.old {
-            Some(columns) if plan.locate(&columns, positions) => Some(OldRow { columns, positions }),
+            Some(columns) if plan.locate(&columns, positions) && plan.finds_key(positions) => {
+                Some(OldRow { columns, positions })
+            }
             Some(_) => return None,
             None => None,
         };

@@ -54,7 +54,7 @@ impl<S: Sink> Delivery<S> {
     pub fn new(sink: S, reports: Reports, max_bytes: usize, progress: Option<ProgressTarget>) -> Self {
         let in_flight = InFlight::new(reports.capacity());
         let progress = progress.map(|mut target| {
-            // After a failure of the sink, a new delivery of this instance reads its own record back.
+            // A record that is read back under our own key is one we shall write over, and not a predecessor's.
             target.predecessors.retain(|key| *key != target.key);
             target
         });

@@ -1,6 +1,10 @@
 //! From decoded messages to records on their way: the single choke point between stream and sink.
 
-use crate::decode::{Commit, Decoded, LogicalMessage, Relation, RowChange, Truncate};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::decode::{Decoded, LogicalMessage, Relation, RowChange, Truncate};
 use crate::encode::terminal::TerminalEncoder;
 use crate::encode::{Encoder, Outcome};
 use crate::event::Source;
@@ -99,13 +103,13 @@ impl<S: Sink, D: Dial> Emitter<'_, S, D> {
     ) -> Result<Taken, PipelineError> {
         self.ack.received(lsn);
         match decoded {
-            Decoded::Begin(_) if self.open.is_some() => return Err(unexpected(lsn, NO_COMMIT)),
+            Decoded::Begin(_) if self.open.is_some() => return Err(unexpected(lsn, NESTED)),
             Decoded::Begin(begin) => {
                 let xid = self.epoch.widen(begin.xid.unwrap_or(0));
                 self.open = Some(OpenTransaction::new(xid, commit_time));
                 self.ack.begin();
             }
-            Decoded::Commit(commit) => self.commit(&commit, lsn)?,
+            Decoded::Commit(commit) => self.commit(commit.xid, lsn)?,
             Decoded::Change(change) => self.change(&change, lsn).await?,
             Decoded::Truncate(truncate) => return self.truncate(&truncate, lsn).await,
             Decoded::Message(message) => self.logical_message(&message, lsn).await?,
@@ -126,9 +130,11 @@ impl<S: Sink, D: Dial> Emitter<'_, S, D> {
         }
     }
 
-    fn commit(&mut self, commit: &Commit<'_>, end: Lsn) -> Result<(), PipelineError> {
-        let open = self.open.take().filter(|open| open.is_ended_by(commit.xid));
-        let open = open.ok_or_else(|| unexpected(end, NO_BEGIN))?;
+    fn commit(&mut self, xid: Option<u32>, end: Lsn) -> Result<(), PipelineError> {
+        let open = self.open.take().ok_or_else(|| unexpected(end, OUTSIDE))?;
+        if xid.is_some_and(|xid| !open.has_xid(xid)) {
+            return Err(unexpected(end, OTHER_XID));
+        }
         self.counts.last_commit_time = Some(open.commit_time());
         let position = self.ack.commit(end);
         #[cfg(feature = "sabotage")]
@@ -292,6 +298,9 @@ impl<S: Sink, D: Dial> Emitter<'_, S, D> {
     ) -> Result<(), PipelineError> {
         let Format::Events(format) = self.format else { return Ok(()) };
         let EventFormat { encoder, plans, catalog, .. } = &mut **format;
+        if let Some(open) = &self.open {
+            wait_until_visible(catalog, open.xid(), lsn).await?;
+        }
         if let Some(topic) = plans.load(relation, change, catalog, encoder, lsn).await?
             && plans.is_new_topic(&topic)
         {
@@ -313,14 +322,45 @@ impl<S: Sink, D: Dial> Emitter<'_, S, D> {
     }
 }
 
+/// How often and how long the catalog is asked for a transaction. It ends in time for the next status update.
+const VISIBLE_POLL: Duration = Duration::from_millis(5);
+const VISIBLE_LIMIT: Duration = Duration::from_secs(3);
+
+/// Waits until the catalog shows what the transaction being read has done to it.
+///
+/// The server streams a transaction as soon as its commit is in the WAL, and shows it to others only after that: a
+/// table made and filled in one transaction could otherwise be looked up before it is there, and its rows would go
+/// out without a key. The wait has an end, because a commit that waits for a synchronous standby can wait for us.
+async fn wait_until_visible<D: Dial>(
+    catalog: &mut Catalog<D>,
+    xid: u64,
+    lsn: Lsn,
+) -> Result<(), PipelineError> {
+    let started = Instant::now();
+    while !catalog.sees(xid).await? {
+        if started.elapsed() > VISIBLE_LIMIT {
+            tracing::warn!(
+                %lsn, xid,
+                "a transaction is still not visible although it has committed; its tables are taken as they were \
+                 before it. Does synchronous_standby_names hold up commits?"
+            );
+            return Ok(());
+        }
+        sleep(VISIBLE_POLL).await;
+    }
+    Ok(())
+}
+
 const TWO_PHASE: &str = "the slot has two-phase decoding, which shows transactions before they commit; \
                          make a slot without two_phase";
 const STREAMED: &str = "the plugin streams transactions in progress (option stream-changes), which shows no rows; \
                         the option must not be set";
-const OUTSIDE: &str = "a change stands outside of BEGIN and COMMIT (plugin option skip-empty-xacts?)";
-const NO_COMMIT: &str = "a transaction begins before the one before it has ended";
-const NO_BEGIN: &str = "a COMMIT ends no transaction that has begun";
-const CONTRADICTION: &str = "the old and the new row of a change have different columns";
+const NESTED: &str = "a BEGIN stands inside a transaction";
+const OTHER_XID: &str = "a COMMIT names another transaction than its BEGIN";
+const OUTSIDE: &str =
+    "a change or COMMIT stands outside of BEGIN and COMMIT (plugin option skip-empty-xacts?)";
+const CONTRADICTION: &str =
+    "the old and the new row of a change have different columns, or the old one lacks the key";
 
 fn unexpected(lsn: Lsn, reason: &'static str) -> PipelineError {
     PipelineError::Unexpected { lsn, reason }

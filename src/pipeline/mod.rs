@@ -8,6 +8,7 @@ pub mod broker;
 pub mod delivery;
 pub mod emitter;
 pub mod error;
+pub mod heartbeat;
 pub mod in_flight;
 pub mod look_ahead;
 pub mod options;

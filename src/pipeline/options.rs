@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::encode::EncodeOptions;
+use crate::lsn::Lsn;
 use crate::pipeline::table_filter::TableFilter;
 use crate::postgres::client::Login;
 
@@ -64,4 +65,6 @@ pub struct PipelineOptions<D = Login> {
     pub drain_timeout: Duration,
     /// Whether to go on at the slot's position although changes are missing before it.
     pub accept_gap: bool,
+    /// Where to stop.
+    pub end_lsn: Option<Lsn>,
 }

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::decode::{Operation, Relation, RowChange};
+use crate::decode::{Relation, RowChange};
 use crate::encode::charset::Charset;
 use crate::encode::{Encoder, PlanError, TablePlan};
 use crate::lsn::Lsn;
@@ -91,7 +91,7 @@ impl Plans {
         let table = match change {
             Some(change) => {
                 let columns = self.columns_of(change).map_err(failed)?;
-                Some(settle_key(known, before, &columns, change.op, &name))
+                Some(settle_key(known, before, &columns, shows_key(change), &name))
             }
             None => known.or(before),
         };
@@ -118,21 +118,28 @@ impl Plans {
         Ok(self.charset.decode(name, &mut scratch)?.to_owned())
     }
 
-    /// The names of the columns that a change prints: of its new row, or of the old one of a delete.
+    /// The names of the columns that a change prints of its old row, or of its new one where it has no other.
     fn columns_of(&self, change: &RowChange<'_>) -> Result<Vec<String>, PlanError> {
-        let Some(columns) = change.new.or(change.old) else { return Ok(Vec::new()) };
+        let Some(columns) = change.old.or(change.new) else { return Ok(Vec::new()) };
         columns.iter().map(|column| self.decoded(&column.name.unquoted())).collect()
     }
 }
 
+/// Whether the old row that a change prints can be just the key, as under the default replica identity. One that is
+/// as long as the new row is more likely the whole of it.
+fn shows_key(change: &RowChange<'_>) -> bool {
+    let Some(old) = change.old else { return false };
+    change.new.is_none_or(|new| old.iter().count() < new.iter().count())
+}
+
 /// Chooses the key for a change that prints `columns`. The catalog's key, if the row has its columns; else the key
-/// the table had before; else, for a delete that prints only a key, just that; else none, with a warning, rather
-/// than a guess.
+/// the table had before; else, for an old row that is only a key (`shows_key`), just that; else none, with a warning,
+/// rather than a guess.
 fn settle_key(
     known: Option<Table>,
     before: Option<Table>,
     columns: &[String],
-    op: Operation,
+    shows_key: bool,
     name: &TableName,
 ) -> Table {
     let mut table = known.or_else(|| before.clone()).unwrap_or_else(|| unknown_table(name));
@@ -140,12 +147,12 @@ fn settle_key(
     if columns.is_empty() || table.key.as_deref().is_some_and(fits) {
         return table;
     }
-    let prints_only_a_key = op == Operation::Delete && table.replica_identity != ReplicaIdentity::Full;
+    let is_only_a_key = shows_key && table.replica_identity != ReplicaIdentity::Full;
     let earlier = before.and_then(|before| before.key).filter(|key| fits(key));
-    if table.key.is_none() && earlier.is_none() && !prints_only_a_key {
+    if table.key.is_none() && earlier.is_none() && !is_only_a_key {
         return table;
     }
-    let key = earlier.or_else(|| prints_only_a_key.then(|| columns.to_vec()));
+    let key = earlier.or_else(|| is_only_a_key.then(|| columns.to_vec()));
     tracing::warn!(
         table = %name, ?key,
         "a change from before the table was altered does not have the key it has now; it gets the key it had, as far \
@@ -169,7 +176,6 @@ fn unknown_table(name: &TableName) -> Table {
 #[cfg(test)]
 mod tests {
     use super::settle_key;
-    use crate::decode::Operation;
     use crate::table::{ReplicaIdentity, Table, TableName};
 
     fn name() -> TableName {
@@ -191,40 +197,46 @@ mod tests {
         known: Option<Table>,
         before: Option<Table>,
         columns: &[&str],
-        op: Operation,
+        shows_key: bool,
     ) -> Option<Vec<String>> {
         let columns: Vec<String> = columns.iter().map(|column| (*column).to_owned()).collect();
-        settle_key(known, before, &columns, op, &name()).key
+        settle_key(known, before, &columns, shows_key, &name()).key
     }
 
     #[test]
     fn the_catalogs_key_where_the_row_has_it() {
-        let key = settled(Some(table(&["b", "a"])), None, &["a", "b", "c"], Operation::Insert);
+        let key = settled(Some(table(&["b", "a"])), None, &["a", "b", "c"], false);
         assert_eq!(key.unwrap(), ["b", "a"]);
     }
 
     #[test]
     fn the_earlier_key_for_a_row_from_before_the_alteration() {
-        let key = settled(Some(table(&["new_id"])), Some(table(&["id"])), &["id", "v"], Operation::Insert);
+        let key = settled(Some(table(&["new_id"])), Some(table(&["id"])), &["id", "v"], false);
         assert_eq!(key.unwrap(), ["id"]);
     }
 
     #[test]
     fn no_key_rather_than_a_guess() {
-        assert_eq!(settled(Some(table(&["new_id"])), None, &["id", "v"], Operation::Insert), None);
-        assert_eq!(settled(None, None, &["id", "v"], Operation::Insert), None);
+        assert_eq!(settled(Some(table(&["new_id"])), None, &["id", "v"], false), None);
+        assert_eq!(settled(None, None, &["id", "v"], false), None);
     }
 
     #[test]
     fn a_delete_shows_its_own_key() {
-        let key = settled(Some(table(&["new_id"])), None, &["id"], Operation::Delete);
+        let key = settled(Some(table(&["new_id"])), None, &["id"], true);
         assert_eq!(key.unwrap(), ["id"]);
-        let key = settled(None, None, &["id"], Operation::Delete);
+        let key = settled(None, None, &["id"], true);
         assert_eq!(key.unwrap(), ["id"]);
     }
 
     #[test]
+    fn an_old_row_shows_that_the_key_is_another_one() {
+        let key = settled(Some(table(&["later"])), Some(table(&["earlier"])), &["between"], true);
+        assert_eq!(key.unwrap(), ["between"]);
+    }
+
+    #[test]
     fn a_table_without_a_key_stays_so() {
-        assert_eq!(settled(Some(table(&[])), None, &["a"], Operation::Insert), None);
+        assert_eq!(settled(Some(table(&[])), None, &["a"], false), None);
     }
 }

@@ -169,6 +169,7 @@ impl<B: Broker, D: Dial + Clone> Supervised<B, D> {
                 counts: Counts::default(),
             },
             intervals: Intervals::for_server(server.wal_sender_timeout, self.options.drain_timeout),
+            end_lsn: self.options.end_lsn,
             status,
             clock,
         };

@@ -11,8 +11,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::clock::Clock;
 use crate::decode::test_decoding::TestDecoding;
+use crate::lsn::Lsn;
 use crate::pipeline::emitter::{Emitter, Taken};
 use crate::pipeline::error::PipelineError;
+use crate::pipeline::heartbeat::Heartbeat;
 use crate::pipeline::look_ahead::{Found, LookAhead};
 use crate::pipeline::options::Intervals;
 use crate::pipeline::reader::{Reader, Step};
@@ -56,6 +58,8 @@ pub struct Session<'a, C, S, D: Dial = Login> {
     pub reader: Reader,
     /// Times to keep to.
     pub intervals: Intervals,
+    /// Where to stop; `None` to stop only when told to.
+    pub end_lsn: Option<Lsn>,
     /// Where the state is published.
     pub status: &'a watch::Sender<PipelineStatus>,
     /// Wall-clock time.
@@ -141,9 +145,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink, D: Dial> Session<'_, C, S, D> {
             if progress.ended {
                 return Ok(Ended::ServerShutdown);
             }
+            if self.is_at_end() {
+                break;
+            }
         }
         self.drain(progress).await?;
         Ok(Ended::Stopped)
+    }
+
+    fn is_at_end(&self) -> bool {
+        let received = self.emitter.ack.positions().received;
+        self.emitter.open.is_none() && self.end_lsn.is_some_and(|end| received >= end)
     }
 
     /// Processes the whole frames in the buffer, as far as the budgets allow.
@@ -168,7 +180,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink, D: Dial> Session<'_, C, S, D> {
                 return Ok(());
             }
             progress.blocked_since = None;
-            let buffer = self.stream.buffered().get(*consumed..).unwrap_or_default();
+            let (buffer, sender) = self.stream.split();
+            let buffer = buffer.get(*consumed..).unwrap_or_default();
             let Some((event, length)) = StreamEvent::next(buffer, limits)? else { return Ok(()) };
             match event {
                 StreamEvent::XLogData(message) => {
@@ -179,7 +192,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink, D: Dial> Session<'_, C, S, D> {
                         .decoder
                         .decode(message.payload)
                         .map_err(|source| PipelineError::Decode { lsn: message.wal_start, source })?;
-                    if self.emitter.message(decoded, message.wal_start, time).await? == Taken::InPart {
+                    let heartbeat = Heartbeat {
+                        sender,
+                        status: self.emitter.ack.status(),
+                        clock: self.clock,
+                        next: &mut progress.next_status,
+                        every: self.intervals.status,
+                        last_heard: &mut progress.last_heard,
+                    };
+                    let work = self.emitter.message(decoded, message.wal_start, time);
+                    if heartbeat.beside(work).await?? == Taken::InPart {
                         // The same message again, once there is room.
                         continue;
                     }

@@ -56,11 +56,14 @@ impl OpenTransaction {
         Self { xid, time, id: None, next_ordinal: 1, unfinished_truncate: None }
     }
 
-    /// Whether a COMMIT that names this id can be this transaction's.
-    pub fn is_ended_by(&self, xid: Option<u32>) -> bool {
-        #[expect(clippy::cast_possible_truncation, reason = "the stream prints the lower half")]
-        let printed = self.xid as u32;
-        xid.is_none_or(|xid| xid == printed)
+    /// Whether `xid`, 32 bits as printed, is this transaction's.
+    pub fn has_xid(&self, xid: u32) -> bool {
+        self.xid & u64::from(u32::MAX) == u64::from(xid)
+    }
+
+    /// Its 64-bit id.
+    pub fn xid(&self) -> u64 {
+        self.xid
     }
 
     /// Whether the whole transaction is known to be in the read buffer.

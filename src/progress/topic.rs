@@ -11,7 +11,7 @@ use crate::progress::recorded::{ReadError, Recorded};
 use crate::sink::SinkError;
 use crate::sink::kafka::topics::{self, Quiet};
 use crate::sink::kafka::{KafkaOptions, outcome};
-use crate::task;
+use crate::task::{self, DropElsewhere};
 
 /// Small segments and quick cleaning: the active segment is never compacted, and a start reads it whole.
 const SETTINGS: [(&str, &str); 5] = [
@@ -48,6 +48,8 @@ fn read(options: &KafkaOptions, topic: &str) -> Result<Recorded, ReadError> {
         .set("isolation.level", "read_committed");
     let consumer: BaseConsumer<Quiet> =
         BaseConsumer::from_config_and_context(&config, Quiet).map_err(|error| outcome::of_call(&error))?;
+    // Its destructor may take a tenth of a second.
+    let consumer = DropElsewhere::new("kafka-close", consumer);
     let (_, end) =
         consumer.fetch_watermarks(topic, 0, Duration::from_secs(10)).map_err(|e| outcome::of_call(&e))?;
     let mut assignment = TopicPartitionList::new();

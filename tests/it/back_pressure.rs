@@ -7,7 +7,7 @@ use pgsluice::pipeline::stream::Ended;
 use pgsluice::sink::SinkError;
 use tokio::time::Instant;
 
-use super::support::catalog::{events, serve};
+use super::support::catalog::ScriptedCatalog;
 use super::support::held_sink::Hold;
 use super::support::scripted::{keepalive, xlog};
 use super::support::walsender::{Options, Rig, Walsender, begin, commit, insert, transaction};
@@ -30,7 +30,7 @@ async fn a_budget_of_records_stops_the_reading() {
     Rig::new(Options { records: 50, ..Options::default() })
         .play(async |server: &mut Walsender| {
             server.sink.hold(Hold::Everything);
-            assert!(!server.send_within(&endless(0..100_000), 60 * SECOND).await);
+            assert!(!server.send_within(&endless(0..100_000), 5 * SECOND).await);
             let held = server.sink.held().len();
             assert!((50 - ONE_CHANGE..=50).contains(&held), "{held}");
             let read = server.wire.borrow().read;
@@ -54,7 +54,7 @@ async fn a_budget_of_bytes_stops_the_reading() {
             server.sink.hold(Hold::Everything);
             let row = xlog(0x110, format!("table public.t: INSERT: v[text]:'{long}'").as_bytes());
             let rows = vec![row; 10_000];
-            assert!(!server.send_within(&[begin(0x100, 7), rows.concat()], 60 * SECOND).await);
+            assert!(!server.send_within(&[begin(0x100, 7), rows.concat()], 5 * SECOND).await);
             let (records, bytes) = server.sink.peak();
             assert!((64 << 10..(64 << 10) + 1100).contains(&bytes), "{records} records, {bytes} bytes");
             assert!(server.wire.borrow().read <= 2 * READ_AHEAD);
@@ -92,7 +92,7 @@ async fn a_stall_that_ends_loses_and_repeats_nothing() {
                 let at = 0x1000 * u64::from(round + 1);
                 let first = round as usize * 500;
                 server.send(&[transaction(at, 7, first..first + 500, at + 0x800)]).await;
-                server.pause(20 * SECOND).await;
+                server.pause(3 * SECOND).await;
                 assert!(server.sink.held().len() <= 50);
                 server.sink.release();
                 server.until(5 * SECOND, |server| server.flush() == at + 0x800).await;
@@ -115,7 +115,7 @@ async fn one_missing_report_holds_everything_behind_it() {
             server.pause(SECOND).await;
             server.sink.hold(Hold::Nothing);
             server.send(&[transaction(0x200, 8, 1..200, 0x300)]).await;
-            server.pause(60 * SECOND).await;
+            server.pause(10 * SECOND).await;
             assert_eq!(server.flush(), 0);
             assert!(server.produced().len() <= 50);
             server.sink.deliver(0);
@@ -150,7 +150,7 @@ async fn a_slow_sink_is_waited_for() {
             server.send(&[transaction(0x100, 7, 0..60, 0x200)]).await;
             server.pause(SECOND).await;
             for number in 0..2 {
-                server.pause(170 * SECOND).await;
+                server.pause(155 * SECOND).await;
                 server.sink.deliver(number);
             }
             assert!(!server.is_over());
@@ -214,17 +214,14 @@ async fn what_is_published_counts_what_went_through() {
         .await;
 }
 
-/// Times of a test that runs by the real clock.
-fn hurried(rig: &mut Rig) {
-    rig.intervals.progress = 20 * MILLISECOND;
-    rig.intervals.status = 20 * MILLISECOND;
-}
-
 /// A changed key becomes three records, and the smallest budget holds them.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn changes_that_become_three_records_keep_within_the_budget() {
-    let mut rig = Rig::new(Options { records: 16, format: events(serve()), ..Options::default() });
-    hurried(&mut rig);
+    let mut rig = Rig::new(Options {
+        records: 16,
+        format: ScriptedCatalog::default().events("*"),
+        ..Options::default()
+    });
     rig.play(async |server: &mut Walsender| {
         server.sink.delay(MILLISECOND);
         let change = |id: usize| {
@@ -246,10 +243,14 @@ async fn changes_that_become_three_records_keep_within_the_budget() {
 
 /// One TRUNCATE of more tables than the budget has room for waits for room like anything else: status updates go
 /// on, and a stop is heard.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_truncate_of_many_tables_waits_for_room_without_starving_anything() {
-    let mut rig = Rig::new(Options { records: 16, format: events(serve()), ..Options::default() });
-    hurried(&mut rig);
+    let mut rig = Rig::new(Options {
+        records: 16,
+        format: ScriptedCatalog::default().events("*"),
+        ..Options::default()
+    });
+    rig.intervals.status = 50 * MILLISECOND;
     rig.play(async |server: &mut Walsender| {
         server.sink.hold(Hold::Everything);
         let names: Vec<_> = (0..50).map(|number| format!("public.t{number}")).collect();

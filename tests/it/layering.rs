@@ -57,8 +57,14 @@ const TABLE: &[Layer] = &[
     layer("sink::kafka", &["sink", "task"], NO_CLOCK),
     layer("progress", &["sink", "task"], PURE),
     layer("progress::topic", &["progress", "sink", "task"], &["SystemTime"]),
-    layer("pipeline", &["clock", "error", "decode", "encode", "sink", "progress", "postgres"], NO_KAFKA),
-    layer("pipeline::acknowledgement", &[], PURE),
+    layer(
+        "pipeline",
+        &["clock", "error", "decode", "encode", "sink", "progress", "postgres", "sabotage"],
+        NO_KAFKA,
+    ),
+    // Faults that tests plant, in builds of their own.
+    layer("sabotage", &["pipeline::acknowledgement"], NO_KAFKA),
+    layer("pipeline::acknowledgement", &["sabotage"], PURE),
     layer("pipeline::in_flight", &["sink::reports"], PURE),
     layer("pipeline::look_ahead", &["decode::timestamp", PROTOCOL], PURE),
     layer("pipeline::transaction", &[], PURE),

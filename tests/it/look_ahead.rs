@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::support::catalog::events;
+use super::support::catalog::ScriptedCatalog;
 use super::support::held_sink::Produced;
 use super::support::scripted::{keepalive, xlog};
 use super::support::tap::Chunks;
@@ -13,9 +13,13 @@ use super::support::walsender::{
 /// When the scripted server sends, in microseconds since 1970: 5 s after PostgreSQL's epoch.
 const SENT_AT_MICROS: i64 = 946_684_805_000_000;
 
-/// Events of messages need no catalog, so no server listens there.
+/// Events of these tables, and of messages.
+fn rig_of(tables: &str) -> Rig {
+    Rig::new(Options { format: ScriptedCatalog::default().events(tables), ..Options::default() })
+}
+
 fn rig() -> Rig {
-    Rig::new(Options { format: events(1), ..Options::default() })
+    rig_of("*")
 }
 
 /// The time, the transaction's id and the ordinal of an event, and whether the time is said to be an estimate.
@@ -187,12 +191,7 @@ async fn a_message_outside_a_transaction_is_sent_at_once() {
 /// too: the ordinals of the others stay the same when the configuration changes.
 #[tokio::test(start_paused = true)]
 async fn what_is_left_out_is_counted() {
-    let mut rig = rig();
-    let excluded = pgsluice::pipeline::table_filter::TableFilter::default();
-    if let pgsluice::pipeline::emitter::Format::Events(format) = &mut rig.format {
-        let charset = pgsluice::encode::charset::Charset::from_server_encoding("UTF8").unwrap();
-        format.plans = pgsluice::pipeline::plans::Plans::new(excluded, charset);
-    }
+    let mut rig = rig_of("public.other");
     rig.play(async |server: &mut Walsender| {
         server.send(&[begin(0x100, 745), insert(0x108, 1), insert(0x110, 2)]).await;
         server.send(&[logical_message(0x110, true, "x"), insert(0x120, 3)]).await;

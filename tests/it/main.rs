@@ -14,6 +14,9 @@ mod back_pressure;
 mod copy_both;
 mod framing;
 mod handshake;
+#[path = "../support/history/mod.rs"]
+mod history;
+mod history_checker;
 mod hostile_stream;
 mod keepalives;
 mod layering;
@@ -22,6 +25,7 @@ mod random_streams;
 mod stopping;
 #[path = "../support/mod.rs"]
 mod support;
+mod waiting;
 
 use std::time::Duration;
 

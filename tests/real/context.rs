@@ -149,9 +149,16 @@ impl Context {
         #[cfg(feature = "kafka")]
         if let Some(bootstrap) = &used.given_broker {
             let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-            runtime.block_on(broker_client::delete_topics(bootstrap, &self.prefix))?;
+            for prefix in [&self.prefix, &format!("pgsluice.progress.{}", self.prefix)] {
+                runtime.block_on(broker_client::delete_topics(bootstrap, prefix))?;
+            }
         }
         Ok(())
+    }
+
+    /// Adds a log to those that a failure shows.
+    pub(crate) fn note_log(&self, log: PathBuf) {
+        self.used.borrow_mut().logs.insert(log);
     }
 
     /// Notes that the test has used a server of `kind`, for those that start one by other means.

@@ -9,16 +9,34 @@
     allow(dead_code, reason = "the broker's own tests are not in such a build")
 )]
 
+#[cfg(feature = "kafka")]
+mod chaos;
 mod context;
+#[cfg(feature = "kafka")]
+mod golden;
+#[cfg(feature = "kafka")]
+mod json;
+#[cfg(feature = "kafka")]
+mod large;
 mod left_behind;
+#[cfg(feature = "kafka")]
+mod ops;
+#[cfg(feature = "kafka")]
+mod pgsluice;
 mod servers;
 mod shared;
 mod suite;
 mod tally;
+#[cfg(feature = "kafka")]
+mod values;
 
+#[cfg(feature = "kafka")]
+#[path = "../support/history/mod.rs"]
+mod history;
 #[path = "../support/servers/mod.rs"]
 mod support;
 
+use std::num::NonZero;
 use std::process::ExitCode;
 
 use libtest_mimic::Arguments;
@@ -31,11 +49,22 @@ fn main() -> ExitCode {
         support::tell(&format!("no test was run: {error}"));
         return ExitCode::FAILURE;
     }
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Most of a test's time is waiting: for a server to start, for a time-out to pass.
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    arguments.test_threads.get_or_insert(2 * processors);
     suite::note_places_of_panics();
     let mut suite = Suite::default();
     servers::register(&mut suite);
     left_behind::register(&mut suite);
+    #[cfg(feature = "kafka")]
+    {
+        golden::register(&mut suite);
+        values::register(&mut suite);
+        ops::register(&mut suite);
+        chaos::register(&mut suite);
+        large::register(&mut suite);
+    }
     let conclusion = libtest_mimic::run(&arguments, suite.into_trials());
     support::finish();
     if !arguments.list {

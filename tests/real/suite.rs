@@ -27,10 +27,23 @@ impl Suite {
     where
         T: AsyncFn(&Context) -> Result<()> + Send + Sync + 'static,
     {
+        self.postgres_within(TEST_LIMIT, majors, name, test);
+    }
+
+    /// The same for a test that may take longer, or less.
+    pub(crate) fn postgres_within<T>(
+        &mut self,
+        limit: Duration,
+        majors: impl IntoIterator<Item = u16>,
+        name: &str,
+        test: T,
+    ) where
+        T: AsyncFn(&Context) -> Result<()> + Send + Sync + 'static,
+    {
         let test = Arc::new(test);
         for major in majors {
             let test = Arc::clone(&test);
-            self.add(&format!("pg{major}"), name, Some(major), move |context| run(&*test, context));
+            self.add(&format!("pg{major}"), name, Some(major), move |context| run(limit, &*test, context));
         }
     }
 
@@ -39,7 +52,7 @@ impl Suite {
     where
         T: AsyncFn(&Context) -> Result<()> + Send + Sync + 'static,
     {
-        self.add("kafka", name, None, move |context| run(&test, context));
+        self.add("kafka", name, None, move |context| run(TEST_LIMIT, &test, context));
     }
 
     pub(crate) fn into_trials(self) -> Vec<Trial> {
@@ -83,11 +96,11 @@ fn judge(
     outcome.and(cleaned).map_err(|message| format!("{message}\n{logs}").into())
 }
 
-fn run<T: AsyncFn(&Context) -> Result<()>>(test: &T, context: &Context) -> Result<()> {
+fn run<T: AsyncFn(&Context) -> Result<()>>(limit: Duration, test: &T, context: &Context) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // A test that hangs fails by its name, with the logs, instead of taking the whole run with it.
-    let limited = runtime.block_on(async { tokio::time::timeout(TEST_LIMIT, test(context)).await });
-    limited.unwrap_or_else(|_| Err(format!("the test has not ended in {TEST_LIMIT:?}").into()))
+    let limited = runtime.block_on(async { tokio::time::timeout(limit, test(context)).await });
+    limited.unwrap_or_else(|_| Err(format!("the test has not ended in {limit:?}").into()))
 }
 
 thread_local! {

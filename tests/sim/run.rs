@@ -253,6 +253,7 @@ fn supervised(world: &Shared, number: u64) -> Supervised<SimBroker, SimDial> {
         start_timeout: Duration::from_secs(30),
         drain_timeout: world.plan.drain_timeout,
         accept_gap: false,
+        end_lsn: None,
     };
     Supervised::new(options, SimBroker(Rc::clone(world)), format!("i{number}"), Clock::of(wall))
 }

@@ -25,6 +25,7 @@ use tokio::io::{AsyncWriteExt as _, DuplexStream, WriteHalf};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::catalog::ScriptedCatalog;
 use super::held_sink::{HeldSink, PROGRESS};
 use super::ledger::{Entry, Ledger};
 use super::scripted::{Scripted, Status, xlog};
@@ -46,7 +47,7 @@ pub(crate) struct Options {
     pub(crate) progress: bool,
     /// Instances whose records are to be removed.
     pub(crate) predecessors: &'static [&'static str],
-    pub(crate) format: Format,
+    pub(crate) format: Format<ScriptedCatalog>,
 }
 
 impl Default for Options {
@@ -56,7 +57,7 @@ impl Default for Options {
 }
 
 /// Lines for people of these tables.
-pub(crate) fn lines(include: &str, exclude: &[&str]) -> Format {
+pub(crate) fn lines(include: &str, exclude: &[&str]) -> Format<ScriptedCatalog> {
     let exclude = exclude.iter().map(|pattern| (*pattern).to_owned()).collect();
     let filter = TableFilter::new(vec![Rule { include: include.to_owned(), exclude }]);
     Format::Lines { encoder: TerminalEncoder::new(false), filter }
@@ -69,6 +70,8 @@ pub(crate) struct Rig {
     pub(crate) delivery: Delivery<HeldSink>,
     /// Where the next stream starts.
     pub(crate) start: u64,
+    /// Where it stops by itself.
+    pub(crate) end_lsn: Option<u64>,
     pub(crate) intervals: Intervals,
     /// Bytes that the pipe holds each way.
     pub(crate) capacity: usize,
@@ -78,7 +81,7 @@ pub(crate) struct Rig {
     pub(crate) chunks: fn() -> Chunks,
     /// The longest message taken.
     pub(crate) max_stream_message: usize,
-    pub(crate) format: Format,
+    pub(crate) format: Format<ScriptedCatalog>,
     pub(crate) progress: bool,
 }
 
@@ -104,10 +107,11 @@ impl Rig {
             sink,
             ledger,
             start: 0,
+            end_lsn: None,
             intervals: Intervals {
                 progress: Duration::from_secs(1),
                 status: Duration::from_secs(10),
-                silence: TOO_LONG,
+                silence: Duration::from_hours(1),
                 drain: Duration::from_secs(30),
             },
             capacity: 64 << 10,
@@ -154,6 +158,7 @@ impl Rig {
                 counts: Counts::default(),
             },
             intervals: self.intervals,
+            end_lsn: self.end_lsn.map(Lsn),
             status: &publish,
             clock,
         };
@@ -315,9 +320,9 @@ impl Walsender {
         self.ledger.entries().contains(&Entry::CopyDone)
     }
 
-    /// The last status update.
+    /// The positions of the last status update.
     pub(crate) fn last(&self) -> Status {
-        self.wire.borrow().last()
+        Status { reply: false, ..self.wire.borrow().last() }
     }
 
     /// The position the client has confirmed.

@@ -116,19 +116,22 @@ fn a_key_that_was_not_sent_is_an_error() {
         .expect_err("no key");
     assert!(matches!(&error, EncodeError::KeyColumnUnchanged { column, .. } if column == "t"), "{error:?}");
 
-    // An old row of another identity than the table has now.
+    // A key column that had another name when the row was written.
+    let mut bench = Bench::new(Some(small(ReplicaIdentity::Default)));
+    let error = bench.try_encode(b"table public.t: INSERT: old_id[integer]:1").expect_err("no key");
+    assert!(matches!(&error, EncodeError::KeyColumnMissing { column, .. } if column == "id"), "{error:?}");
+}
+
+#[test]
+fn an_old_row_of_another_identity_does_not_fit_the_plan() {
     let mut bench = Bench::new(Some(table(
         ReplicaIdentity::Index,
         Some(&["code"]),
         &[("id", "integer", DataType::Integer), ("code", "integer", DataType::Integer)],
     )));
-    let error = bench.try_encode(b"table public.t: DELETE: id[integer]:1").expect_err("no key");
-    assert!(matches!(&error, EncodeError::KeyColumnMissing { column, .. } if column == "code"), "{error:?}");
-
-    // A key column that had another name when the row was written.
-    let mut bench = Bench::new(Some(small(ReplicaIdentity::Default)));
-    let error = bench.try_encode(b"table public.t: INSERT: old_id[integer]:1").expect_err("no key");
-    assert!(matches!(&error, EncodeError::KeyColumnMissing { column, .. } if column == "id"), "{error:?}");
+    assert_eq!(bench.outcome("table public.t: DELETE: id[integer]:1"), Outcome::StalePlan);
+    let update = "table public.t: UPDATE: old-key: id[integer]:1 new-tuple: id[integer]:2 code[integer]:7";
+    assert_eq!(bench.outcome(update), Outcome::StalePlan);
 }
 
 #[test]

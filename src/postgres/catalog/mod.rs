@@ -8,6 +8,10 @@ pub mod server;
 pub mod slot;
 pub mod tables;
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use crate::postgres::client::query::ResultSet;
 use crate::postgres::client::{Connection, Dial, Login, LoginError, Mode};
 use crate::postgres::error::ClientError;
@@ -16,6 +20,9 @@ use crate::table::{Table, TableName};
 pub use server::Server;
 pub use slot::Slot;
 pub use tables::{Persistence, RelationKind, TableEntry};
+
+/// How long the answer to one query may take. A stream stands still while a table of it is looked up.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The catalog cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +61,9 @@ impl<D: Dial> Catalog<D> {
 
     /// Runs one statement. A connection that fails is given up; the next query opens another.
     pub async fn query(&mut self, sql: &str) -> Result<ResultSet, CatalogError> {
-        let result = self.connection().await?.query(sql).await;
+        let after = QUERY_TIMEOUT;
+        let result = timeout(after, self.connection().await?.query(sql)).await;
+        let result = result.unwrap_or(Err(ClientError::Timeout { doing: "asking the catalog", after }));
         if !matches!(result, Ok(_) | Err(ClientError::Server(_))) {
             self.connection = None;
         }
@@ -73,6 +82,13 @@ impl<D: Dial> Catalog<D> {
         let answer = self.query(&queries::slot(name, server_version)).await?;
         let Some(row) = answer.rows.first() else { return Ok(None) };
         Slot::from_row(name, row).map(Some).ok_or(CatalogError::Answer("the slot's state is incomplete"))
+    }
+
+    /// Whether a query made now sees what this transaction has done.
+    pub async fn sees(&mut self, xid: u64) -> Result<bool, CatalogError> {
+        let answer = self.query(&queries::visible(xid)).await?;
+        let row = answer.rows.first().ok_or(CatalogError::Answer("no row"))?;
+        flag(row, 0).ok_or(CatalogError::Answer("no visibility"))
     }
 
     /// Every table of the database.

@@ -35,6 +35,11 @@ pub fn all_tables() -> String {
     )
 }
 
+/// Whether a transaction, by its 64-bit id, is visible to this very query.
+pub fn visible(xid: u64) -> String {
+    format!("SELECT txid_visible_in_snapshot({xid}, txid_current_snapshot())")
+}
+
 /// One table by name.
 pub fn one_table(name: &TableName) -> String {
     format!(
@@ -45,7 +50,8 @@ pub fn one_table(name: &TableName) -> String {
     )
 }
 
-/// The columns of one table. Domains are followed down to their base type, those of array elements too.
+/// The columns of one table. Domains are followed down to their base type, those of array elements too, and the
+/// modifier is that of the first type on the way that has one.
 pub fn columns(table_oid: u32) -> String {
     format!(
         "WITH RECURSIVE base AS (
@@ -58,18 +64,21 @@ pub fn columns(table_oid: u32) -> String {
          CASE WHEN b.typmod = -1 THEN t.typtypmod ELSE b.typmod END
     FROM base b JOIN pg_type t ON t.oid = b.typid WHERE t.typtype = 'd'
 )
-SELECT b.attname, b.printed, b.attgenerated = 'v', b.typmod, t.oid, t.typname,
+SELECT b.attname, b.printed, b.attgenerated = 'v',
+       CASE WHEN b.typmod = -1 THEN coalesce(e.typmod, -1) ELSE b.typmod END, t.oid, t.typname,
        e.oid, e.typname, e.typdelim
   FROM base b
   JOIN pg_type t ON t.oid = b.typid AND t.typtype <> 'd'
   LEFT JOIN LATERAL (
     WITH RECURSIVE element AS (
-      SELECT p.oid, p.typname, p.typdelim, p.typtype, p.typbasetype FROM pg_type p WHERE p.oid = t.typelem
+      SELECT p.oid, p.typname, p.typdelim, p.typtype, p.typbasetype, p.typtypmod, -1 AS typmod
+        FROM pg_type p WHERE p.oid = t.typelem
       UNION ALL
-      SELECT p.oid, p.typname, d.typdelim, p.typtype, p.typbasetype
+      SELECT p.oid, p.typname, d.typdelim, p.typtype, p.typbasetype, p.typtypmod,
+             CASE WHEN d.typmod = -1 THEN d.typtypmod ELSE d.typmod END
         FROM element d JOIN pg_type p ON p.oid = d.typbasetype WHERE d.typtype = 'd'
     )
-    SELECT oid, typname, typdelim FROM element WHERE typtype <> 'd'
+    SELECT oid, typname, typdelim, typmod FROM element WHERE typtype <> 'd'
   ) e ON t.typcategory = 'A' AND t.typlen = -1 AND t.oid NOT IN (22, 30)
  ORDER BY b.attnum"
     )

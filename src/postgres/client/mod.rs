@@ -16,4 +16,4 @@ pub use login::{Dial, Login, LoginError};
 pub use options::{ConnectOptions, Mode, SessionSettings};
 pub use query::ResultSet;
 pub use replication::{CreatedSlot, SystemIdentity};
-pub use stream::{ReplicationStream, Stopped, StreamEvent};
+pub use stream::{ReplicationStream, StatusSender, Stopped, StreamEvent};

@@ -19,7 +19,7 @@ use crate::postgres::protocol::frontend;
 use crate::postgres::protocol::notice::{ServerError, escape};
 use crate::postgres::protocol::replication::{Keepalive, ReplicationMessage, StandbyStatusUpdate, XLogData};
 use crate::postgres::protocol::startup::Session;
-use crate::postgres::transport::framed::Framed;
+use crate::postgres::transport::framed::{Framed, Outgoing};
 use crate::time::UnixMicros;
 
 /// The read buffer of a stream: what a long nap lets the kernel collect, and a transaction to look ahead over.
@@ -105,6 +105,33 @@ pub enum Stopped {
     Deadline,
 }
 
+/// Sends the status updates of a stream.
+#[derive(Debug)]
+pub struct StatusSender<'a, S> {
+    outgoing: Outgoing<'a, S>,
+    flushed: &'a mut Lsn,
+}
+
+impl<S: AsyncWrite + Unpin> StatusSender<'_, S> {
+    /// As [`ReplicationStream::send_status`], and cancel-safe like it.
+    pub async fn send(
+        &mut self,
+        write: Lsn,
+        flush: Lsn,
+        apply: Lsn,
+        now: UnixMicros,
+        reply: bool,
+    ) -> Result<(), ClientError> {
+        // An update that still waits for a full socket goes first, so that they cannot pile up.
+        self.outgoing.flush().await?;
+        *self.flushed = flush.max(*self.flushed);
+        let update =
+            StandbyStatusUpdate { write, flush: *self.flushed, apply, sent_at: now, reply_requested: reply };
+        frontend::status_update(&update, self.outgoing.write_buffer());
+        Ok(self.outgoing.flush().await?)
+    }
+}
+
 /// A running stream.
 #[derive(Debug)]
 pub struct ReplicationStream<S> {
@@ -163,6 +190,13 @@ impl<S> ReplicationStream<S> {
     pub fn stream(&self) -> &S {
         self.framed.stream()
     }
+
+    /// What [`ReplicationStream::buffered`] gives, and what sends status updates while it is looked at.
+    #[inline]
+    pub fn split(&mut self) -> (&[u8], StatusSender<'_, S>) {
+        let (buffered, outgoing) = self.framed.split();
+        (buffered, StatusSender { outgoing, flushed: &mut self.flushed })
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> ReplicationStream<S> {
@@ -198,13 +232,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ReplicationStream<S> {
         now: UnixMicros,
         reply: bool,
     ) -> Result<(), ClientError> {
-        // An update that still waits for a full socket goes first, so that they cannot pile up.
-        self.framed.flush().await?;
-        self.flushed = self.flushed.max(flush);
-        let update =
-            StandbyStatusUpdate { write, flush: self.flushed, apply, sent_at: now, reply_requested: reply };
-        frontend::status_update(&update, self.framed.write_buffer());
-        self.flush().await
+        self.split().1.send(write, flush, apply, now, reply).await
     }
 
     /// Sends what an update that was cancelled left behind. Cancel-safe: it goes on where it stopped.

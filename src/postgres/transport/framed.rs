@@ -82,6 +82,12 @@ impl<S> Framed<S> {
         &self.stream
     }
 
+    /// What was read and not consumed, and the sending side: one can be looked at while the other is used.
+    #[inline]
+    pub fn split(&mut self) -> (&[u8], Outgoing<'_, S>) {
+        (self.read.filled(), Outgoing { stream: &mut self.stream, write: &mut self.write })
+    }
+
     /// The whole frame that starts the buffer.
     pub fn frame(&self, header: FrameHeader) -> Option<Frame<'_>> {
         let body = self.buffered().get(HEADER_LEN..header.total())?;
@@ -138,12 +144,7 @@ impl<S: AsyncWrite + Unpin> Framed<S> {
     /// Cancel-safe: `write_buf` removes from the buffer exactly what the stream took, so a later call goes on at
     /// that byte. Messages that were appended are not lost by cancelling, only late.
     pub async fn flush(&mut self) -> io::Result<()> {
-        while self.write.has_remaining() {
-            if self.stream.write_buf(&mut self.write).await? == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-        }
-        self.stream.flush().await
+        self.split().1.flush().await
     }
 
     /// Writes a frame that holds a secret, straight from the caller's memory, which overwrites itself.
@@ -159,5 +160,31 @@ impl<S: AsyncWrite + Unpin> Framed<S> {
     /// Closes the sending side. Cancel-safe: at worst it is not closed yet, and dropping closes it.
     pub async fn shutdown(&mut self) -> io::Result<()> {
         poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await
+    }
+}
+
+/// The sending side of a [`Framed`].
+#[derive(Debug)]
+pub struct Outgoing<'a, S> {
+    stream: &'a mut S,
+    write: &'a mut BytesMut,
+}
+
+impl<S> Outgoing<'_, S> {
+    /// As [`Framed::write_buffer`].
+    pub fn write_buffer(&mut self) -> &mut BytesMut {
+        self.write
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Outgoing<'_, S> {
+    /// As [`Framed::flush`], and cancel-safe like it.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        while self.write.has_remaining() {
+            if self.stream.write_buf(self.write).await? == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+        }
+        self.stream.flush().await
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use rdkafka::ClientConfig;
 
+use crate::sink::kafka::outcome;
+
 /// librdkafka's default limit for one record.
 const DEFAULT_MESSAGE_MAX_BYTES: usize = 1_000_000;
 /// librdkafka's default size of a batch.
@@ -66,6 +68,12 @@ impl KafkaOptions {
             Some((name, reason)) => Err(OwnedOption { name: (*name).to_owned(), reason }),
             None => Ok(()),
         }
+    }
+
+    /// Has librdkafka look at its options, which takes no broker: unknown names, values that cannot be. The error is
+    /// a line for a person.
+    pub fn verify_values(&self) -> Result<(), String> {
+        self.producer(None).create_native_config().map(drop).map_err(|error| outcome::reason(&error))
     }
 
     /// The broker list, for messages.
@@ -155,6 +163,15 @@ mod tests {
             assert_eq!(error.name, name);
         }
         assert!(options(&[("linger.ms", "20"), ("bootstrap.servers", "a:1")]).verify().is_ok());
+    }
+
+    #[test]
+    fn what_librdkafka_does_not_know_is_refused_without_its_secrets() {
+        assert_eq!(options(&[("bootstrap.servers", "a:1"), ("sasl.password", "x")]).verify_values(), Ok(()));
+        let reason = options(&[("linger.msec", "5")]).verify_values().unwrap_err();
+        assert!(reason.contains("linger.msec"), "{reason}");
+        let reason = options(&[("ssl.key.passwort", "hunter2")]).verify_values().unwrap_err();
+        assert!(reason.contains("passwort") && !reason.contains("hunter2"), "{reason}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What librdkafka's errors mean to the pipeline.
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::types::RDKafkaConfRes;
 
 use crate::sink::SinkError;
 
@@ -48,14 +49,9 @@ pub fn sort(code: RDKafkaErrorCode, reason: impl Into<String>) -> SinkError {
 /// Sorts the error of a call.
 pub fn of_call(error: &KafkaError) -> SinkError {
     match error {
-        KafkaError::ClientConfig(_, description, name, value) => SinkError::Fatal {
-            reason: if value.is_empty() || is_secret(name) {
-                format!("{name}: {description}")
-            } else {
-                format!("{name} = {value:?}: {description}")
-            },
-            hint: "correct it in [sink.kafka.librdkafka]",
-        },
+        KafkaError::ClientConfig(..) => {
+            SinkError::Fatal { reason: reason(error), hint: "correct it in [sink.kafka.librdkafka]" }
+        }
         KafkaError::ClientCreation(reason) => SinkError::Fatal {
             reason: reason.clone(),
             hint: "correct the options in [sink.kafka.librdkafka]",
@@ -68,6 +64,20 @@ pub fn of_call(error: &KafkaError) -> SinkError {
             Some(code) => sort(code, code.to_string()),
             None => SinkError::Retry { reason: other.to_string(), hint: "trying again" },
         },
+    }
+}
+
+/// What is wrong, in one line. A value that may be a secret is left out; an unknown name may be that of a secret,
+/// misspelt.
+pub fn reason(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_INVALID, description, name, value)
+            if !value.is_empty() && !is_secret(name) =>
+        {
+            format!("{name} = {value:?}: {description}")
+        }
+        KafkaError::ClientConfig(_, description, name, _) => format!("{name}: {description}"),
+        other => other.to_string(),
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header as KafkaHeader, OwnedHeaders};
+use rdkafka::message::{Header as KafkaHeader, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 
 use crate::record::Record;
@@ -20,7 +20,7 @@ use crate::sink::kafka::options::KafkaOptions;
 use crate::sink::kafka::{outcome, topics};
 use crate::sink::reports::{Reports, Ticket};
 use crate::sink::{Sink, SinkError};
-use crate::task;
+use crate::task::DropElsewhere;
 
 /// What a record costs on the wire beside key, value and headers: record and batch framing, rounded up.
 const RECORD_OVERHEAD: usize = 128;
@@ -28,7 +28,8 @@ const RECORD_OVERHEAD: usize = 128;
 /// The Kafka sink.
 pub struct KafkaSink {
     options: KafkaOptions,
-    producer: Option<BaseProducer<Delivery>>,
+    /// Its destructor may wait half a second for its threads.
+    producer: DropElsewhere<BaseProducer<Delivery>>,
     /// Prepared topics with the size of the largest record each takes.
     limits: HashMap<String, usize>,
     /// The smallest of `limits`: only a record above it needs a look at its own topic.
@@ -56,17 +57,16 @@ impl KafkaSink {
         let config = options.producer(smallest_topic);
         let batch_size =
             config.get("batch.size").and_then(|n| n.parse().ok()).unwrap_or(options.batch_size());
-        let producer =
+        let producer: BaseProducer<Delivery> =
             config.create_with_context(Delivery::new(reports)).map_err(|error| outcome::of_call(&error))?;
         let client_limit = options.message_max_bytes();
         let smallest_limit = smallest_topic.map_or(client_limit, |limit| limit.min(client_limit));
-        Ok(Self { options, producer: Some(producer), limits, smallest_limit, batch_size })
-    }
-
-    fn producer(&self) -> Result<&BaseProducer<Delivery>, SinkError> {
-        self.producer.as_ref().ok_or_else(|| SinkError::Retry {
-            reason: "the producer is closed".to_owned(),
-            hint: "trying again",
+        Ok(Self {
+            options,
+            producer: DropElsewhere::new("kafka-close", producer),
+            limits,
+            smallest_limit,
+            batch_size,
         })
     }
 
@@ -88,7 +88,15 @@ impl KafkaSink {
 
 /// The first failed report, if there is one.
 fn failure(producer: &BaseProducer<Delivery>) -> Option<SinkError> {
-    let code = *producer.context().failure.get()?;
+    let code = match *producer.context().failure.get()? {
+        Failure::Reported(code) => code,
+        Failure::Unacknowledged => {
+            return Some(SinkError::Retry {
+                reason: "no broker has acknowledged a record that the client takes for written".to_owned(),
+                hint: "it is sent again, and so is what followed it",
+            });
+        }
+    };
     let reason = match producer.client().fatal_error() {
         Some((_, fatal)) => fatal,
         None => code.to_string(),
@@ -107,7 +115,7 @@ impl Sink for KafkaSink {
             BaseRecord::<[u8], [u8], usize>::with_opaque_to(record.topic, ticket.0).headers(headers);
         message.key = record.key;
         message.payload = record.value;
-        match self.producer()?.send(message) {
+        match self.producer.send(message) {
             Ok(()) => Ok(()),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), _)) => {
                 Err(SinkError::TooLarge {
@@ -122,7 +130,7 @@ impl Sink for KafkaSink {
     }
 
     fn poll(&mut self) -> Result<(), SinkError> {
-        let producer = self.producer()?;
+        let producer = &self.producer;
         // One call serves one event, which is a batch of reports.
         loop {
             let served = producer.context().served.load(Ordering::Relaxed);
@@ -152,15 +160,6 @@ impl Sink for KafkaSink {
     }
 }
 
-impl Drop for KafkaSink {
-    fn drop(&mut self) {
-        // The producer's destructor may wait half a second for its threads.
-        if let Some(producer) = self.producer.take() {
-            task::drop_elsewhere("kafka-close", producer);
-        }
-    }
-}
-
 /// A key for an error line: text, at most 200 bytes of it.
 fn shown_key(key: Option<&[u8]>) -> String {
     let Some(key) = key else { return "none".to_owned() };
@@ -168,10 +167,20 @@ fn shown_key(key: Option<&[u8]>) -> String {
     if shown.len() < key.len() { format!("{shown}…") } else { shown }
 }
 
+/// Why a record is not durable.
+#[derive(Clone, Copy, Debug)]
+enum Failure {
+    Reported(RDKafkaErrorCode),
+    /// librdkafka infers from an acknowledgement that the batch before it was written too. Brokers from 2.5 to 4.4
+    /// do not warrant that: a producer's first batch that they take in a partition may have any sequence number
+    /// (KAFKA-15591), so one that was refused a moment earlier, since the partition was not ready, is lost.
+    Unacknowledged,
+}
+
 /// librdkafka's callbacks. They run inside `poll`, on the pipeline's own thread, except for `log` and `error`.
 struct Delivery {
     reports: Reports,
-    failure: OnceLock<RDKafkaErrorCode>,
+    failure: OnceLock<Failure>,
     served: AtomicUsize,
     log: BrokerLog,
 }
@@ -198,14 +207,16 @@ impl ProducerContext for Delivery {
 
     fn delivery(&self, result: &DeliveryResult<'_>, ticket: usize) {
         self.served.fetch_add(1, Ordering::Relaxed);
-        match result {
-            Ok(_) => self.reports.delivered(Ticket(ticket)),
+        let failure = match result {
+            // With acks=all a broker's answer tells where the record stands.
+            Ok(message) if message.offset() >= 0 => return self.reports.delivered(Ticket(ticket)),
+            Ok(_) => Failure::Unacknowledged,
             Err((error, _)) => {
-                let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-                // Only the first failure counts: the others follow from it.
-                self.failure.get_or_init(|| code);
+                Failure::Reported(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail))
             }
-        }
+        };
+        // Only the first failure counts: the others follow from it.
+        self.failure.get_or_init(|| failure);
     }
 }
 
@@ -234,3 +245,6 @@ pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
         _ => tracing::debug!(facility, message, "librdkafka"),
     }
 }
+
+#[cfg(test)]
+mod tests;

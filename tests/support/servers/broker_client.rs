@@ -61,12 +61,20 @@ pub(crate) async fn create_topic(
     Ok(())
 }
 
-/// Deletes the topics whose names start with `prefix`.
+/// The topics whose names start with `prefix`.
+pub(crate) fn topics(bootstrap: &str, prefix: &str) -> Result<Vec<String>> {
+    let consumer: BaseConsumer = config(bootstrap).create()?;
+    let metadata = consumer.fetch_metadata(None, SILENCE_LIMIT)?;
+    let names = metadata.topics().iter().map(MetadataTopic::name);
+    Ok(names.filter(|name| name.starts_with(prefix)).map(str::to_owned).collect())
+}
+
+/// Deletes the topics whose names start with `prefix`, and the progress topics of pipelines that are called so.
 pub(crate) async fn delete_topics(bootstrap: &str, prefix: &str) -> Result<()> {
     let admin: AdminClient<DefaultClientContext> = config(bootstrap).create()?;
-    let metadata = admin.inner().fetch_metadata(None, SILENCE_LIMIT)?;
-    let names: Vec<&str> = metadata.topics().iter().map(MetadataTopic::name).collect();
-    let names: Vec<&str> = names.into_iter().filter(|name| name.starts_with(prefix)).collect();
+    let mut names = topics(bootstrap, prefix)?;
+    names.extend(topics(bootstrap, &format!("pgsluice.progress.{prefix}"))?);
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     if !names.is_empty() {
         admin.delete_topics(&names, &AdminOptions::new().operation_timeout(Some(SILENCE_LIMIT))).await?;
     }
@@ -78,20 +86,69 @@ pub(crate) async fn delete_topics(bootstrap: &str, prefix: &str) -> Result<()> {
 ///
 /// It ends at the last stable offset: what an open transaction has written, and anything behind it, is not seen.
 pub(crate) fn read_all(bootstrap: &str, topics: &[&str]) -> Result<Vec<ConsumedRecord>> {
-    let mut config = config(bootstrap);
-    config.set("group.id", "reads-everything").set("isolation.level", "read_committed");
-    config.set("enable.auto.commit", "false").set("enable.partition.eof", "true");
-    let consumer: BaseConsumer = config.create()?;
+    let consumer = consumer(bootstrap)?;
     let mut records = Vec::new();
     for topic in topics {
-        read_topic(&consumer, topic, &mut records)?;
+        read_topic(&consumer, topic, &mut |record| records.push(record))?;
     }
     Ok(records)
 }
 
+/// The same for a topic that is too large to be held.
+pub(crate) fn read_each(bootstrap: &str, topic: &str, take: &mut dyn FnMut(ConsumedRecord)) -> Result<()> {
+    read_topic(&consumer(bootstrap)?, topic, take)
+}
+
+/// The same for many topics at once, whose records come mixed. Nothing in them may have been deleted, compacted or
+/// written in transactions: their offsets tell how many records there are.
+pub(crate) fn read_many(
+    bootstrap: &str,
+    topics: &[String],
+    take: &mut dyn FnMut(ConsumedRecord),
+) -> Result<()> {
+    let consumer = consumer(bootstrap)?;
+    let (mut assignment, mut left) = (TopicPartitionList::new(), 0);
+    for topic in topics {
+        for partition in partitions(&consumer, topic)? {
+            let (low, high) = consumer.fetch_watermarks(topic, partition, SILENCE_LIMIT)?;
+            left += high - low;
+            assignment.add_partition_offset(topic, partition, Offset::Beginning)?;
+        }
+    }
+    consumer.assign(&assignment)?;
+    let mut heard = Instant::now();
+    while left > 0 {
+        match consumer.poll(Duration::from_millis(200)) {
+            Some(Ok(message)) => {
+                take(consumed(&message));
+                left -= 1;
+                heard = Instant::now();
+            }
+            Some(Err(KafkaError::PartitionEOF(_))) => {}
+            Some(Err(error)) => return Err(error.into()),
+            None if heard.elapsed() > SILENCE_LIMIT => {
+                return Err(format!("the broker is silent; {left} records are left").into());
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+fn consumer(bootstrap: &str) -> Result<BaseConsumer> {
+    let mut config = config(bootstrap);
+    config.set("group.id", "reads-everything").set("isolation.level", "read_committed");
+    config.set("enable.auto.commit", "false").set("enable.partition.eof", "true");
+    // Otherwise the broker answers half a second later at the end of a partition, and the next topic waits for it.
+    config.set("fetch.wait.max.ms", "10");
+    // A record may be larger than the most that is usually taken at once.
+    config.set("receive.message.max.bytes", "1000000000");
+    Ok(config.create()?)
+}
+
 /// One topic at a time, since librdkafka tells the end of a partition by its number alone. Offsets would not tell
 /// it: the markers of transactions have some too, and no consumer sees them.
-fn read_topic(consumer: &BaseConsumer, topic: &str, records: &mut Vec<ConsumedRecord>) -> Result<()> {
+fn read_topic(consumer: &BaseConsumer, topic: &str, take: &mut dyn FnMut(ConsumedRecord)) -> Result<()> {
     let mut unfinished = partitions(consumer, topic)?;
     let mut assignment = TopicPartitionList::new();
     for partition in &unfinished {
@@ -108,7 +165,7 @@ fn read_topic(consumer: &BaseConsumer, topic: &str, records: &mut Vec<ConsumedRe
                 .into());
             }
             None => continue,
-            Some(Ok(message)) => records.push(consumed(&message)),
+            Some(Ok(message)) => take(consumed(&message)),
             Some(Err(KafkaError::PartitionEOF(partition))) => {
                 unfinished.remove(&partition);
             }

@@ -22,8 +22,10 @@ const SETTINGS: &str = include_str!("../../servers/kafka/server.properties");
 const LOGGING: &str = include_str!("../../servers/kafka/log4j2.properties");
 
 /// Small and quick to start: with the full compiler and the usual heap the first commit takes twice as long.
-const JAVA_OPTIONS: [&str; 5] =
-    ["-Xms128m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"];
+const JAVA_OPTIONS: [&str; 4] =
+    ["-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"];
+/// The most memory that Java gives to objects.
+const USUAL_HEAP: &str = "256m";
 
 /// A running (or stopped) broker. Dropping it kills it and removes its folder.
 #[derive(Debug)]
@@ -33,6 +35,7 @@ pub(crate) struct Kafka {
     log: PathBuf,
     account: Option<Account>,
     overrides: String,
+    heap: String,
     state: Mutex<State>,
 }
 
@@ -43,11 +46,17 @@ struct State {
 }
 
 impl Kafka {
-    /// Starts an empty broker; `overrides` are further lines of `server.properties`.
+    /// Starts an empty broker; `overrides` are further lines of `server.properties`, where `@PORT@` stands for its
+    /// port as it does there.
     ///
     /// With the feature `kafka` it has then carried a transaction's beginning: the first one makes the broker create
     /// an internal topic, which takes seconds. Without the feature only its port is known to be open.
     pub(crate) fn start(overrides: &[(&str, &str)]) -> Result<Self> {
+        Self::start_with_heap(USUAL_HEAP, overrides)
+    }
+
+    /// The same with room for large records; `heap` as Java writes it.
+    pub(crate) fn start_with_heap(heap: &str, overrides: &[(&str, &str)]) -> Result<Self> {
         fetch("kafka")?;
         let installed = directory()?.join("kafka");
         let template = installed.join("folder");
@@ -58,7 +67,8 @@ impl Kafka {
             overrides.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let overrides = overrides.join("\n");
         let state = Mutex::new(State { port: 0, process: None });
-        let broker = Self { installed, folder, log, account, overrides, state };
+        let heap = format!("-Xmx{heap}");
+        let broker = Self { installed, folder, log, account, overrides, heap, state };
         for attempt in 1.. {
             broker.write_settings()?;
             match broker.start_again() {
@@ -95,7 +105,7 @@ impl Kafka {
         }
         let log = File::options().create(true).append(true).open(&self.log)?;
         let mut command = Command::new("java");
-        command.args(JAVA_OPTIONS);
+        command.args(JAVA_OPTIONS).arg(&self.heap);
         // Java goes on without when the archive is that of another Java.
         let classes = self.installed.join("kafka.jsa");
         if classes.exists() {
@@ -185,11 +195,11 @@ impl Kafka {
     fn write_settings(&self) -> Result<()> {
         let mut state = self.state();
         state.port = ports::free()?;
-        let settings = SETTINGS
+        let settings = (SETTINGS.to_owned() + &self.overrides)
             .replace("@PORT@", &state.port.to_string())
             .replace("@CONTROLLER_PORT@", &ports::free()?.to_string())
             .replace("@DIRECTORY@", &self.folder.display().to_string());
-        fs::write(self.folder.join("server.properties"), settings + &self.overrides)?;
+        fs::write(self.folder.join("server.properties"), settings)?;
         fs::write(self.folder.join("log4j2.properties"), LOGGING)?;
         Ok(())
     }

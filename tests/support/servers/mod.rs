@@ -16,6 +16,7 @@ pub(crate) mod kafka;
 pub(crate) mod ports;
 pub(crate) mod postgres;
 pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod run;
 pub(crate) mod session;
 

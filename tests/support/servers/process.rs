@@ -53,6 +53,15 @@ struct Registry {
 
 static REGISTRY: Mutex<Registry> = Mutex::new(Registry { closing: false, running: Vec::new() });
 
+/// Where a process reads and writes.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    /// None: nothing to read.
+    pub(crate) input: Option<File>,
+    pub(crate) output: File,
+    pub(crate) errors: File,
+}
+
 impl Process {
     /// Starts `command` under `account`, writing to `log`; only the variables named in `command` are its environment.
     /// `last_signal` ends it at once, also when this process is killed.
@@ -63,8 +72,21 @@ impl Process {
         account: Option<Account>,
         last_signal: Signal,
     ) -> Result<Self> {
+        let streams = Streams { input: None, output: log.try_clone()?, errors: log };
+        Self::start_with(name, command, streams, account, last_signal)
+    }
+
+    /// The same for a process whose output is read apart from its errors.
+    pub(crate) fn start_with(
+        name: &str,
+        command: &Command,
+        streams: Streams,
+        account: Option<Account>,
+        last_signal: Signal,
+    ) -> Result<Self> {
         let mut command = guarded(command, account, last_signal)?;
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        command.stdin(streams.input.map_or_else(Stdio::null, Stdio::from));
+        command.stdout(streams.output).stderr(streams.errors);
         let mut registry = locked(&REGISTRY);
         if registry.closing {
             return Err(format!("{name} is not started: the run is ending").into());
@@ -256,28 +278,39 @@ pub(crate) fn leave_an_interrupted_end_to_its_signal() {
     }
 }
 
+/// What a program still does before a signal ends it. The answer is its exit code; none stands for the signal's own.
+pub(crate) type Farewell = fn(Signal) -> Option<i32>;
+
+static FAREWELL: OnceLock<Farewell> = OnceLock::new();
+
+/// Has `farewell` called, on the thread that waits for signals, before the servers are stopped. The first call holds.
+pub(crate) fn before_a_signal_ends_this(farewell: Farewell) {
+    FAREWELL.get_or_init(|| farewell);
+}
+
 /// Waits for a signal that ends programs, cleans up, and ends this one.
 #[expect(clippy::exit, reason = "the process was told to end; the servers are stopped by then")]
 fn end_on_signal(ready: &SyncSender<()>) -> Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let number = runtime.block_on(async {
+    let signal = runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hangup = signal(SignalKind::hangup())?;
         ready.send(()).ok();
-        let number = tokio::select! {
+        let signal = tokio::select! {
             _ = interrupt.recv() => Signal::INT,
             _ = terminate.recv() => Signal::TERM,
             _ = hangup.recv() => Signal::HUP,
         };
-        Ok::<_, io::Error>(number.as_raw())
+        Ok::<_, io::Error>(signal)
     })?;
     INTERRUPTED.store(true, Ordering::SeqCst);
+    let code = FAREWELL.get().and_then(|farewell| farewell(signal));
     tell("told to stop: stopping the servers");
     stop_everything();
     run::remove();
-    std::process::exit(128 + number)
+    std::process::exit(code.unwrap_or(128 + signal.as_raw()))
 }
 
 /// A lock whose holder panicked is still a lock: what it guards here is never left half changed.

@@ -77,6 +77,11 @@ pub(crate) fn remove() {
 }
 
 impl Run {
+    /// Where the logs of this run's servers stay.
+    pub(crate) fn logs(&self) -> &Path {
+        &self.logs
+    }
+
     /// A new empty folder for one server and the path of its log. The first server `pg15` of a run is `pg15-1`.
     pub(crate) fn server(&self, name: &str, account: Option<Account>) -> Result<(PathBuf, PathBuf)> {
         static STARTED: Mutex<BTreeMap<String, u32>> = Mutex::new(BTreeMap::new());

@@ -61,6 +61,31 @@ impl Session {
         self.rows().map_err(|error| format!("{error}, in: {sql}").into())
     }
 
+    /// Runs a `COPY … FROM STDIN` with these lines, each ended by a newline.
+    pub(crate) fn copy_in(&mut self, sql: &str, lines: &str) -> Result<()> {
+        self.send(|out| frontend::query(sql, out))?;
+        loop {
+            match self.message()? {
+                (b'G', _) => break,
+                // Nothing was begun, so nothing has to be ended.
+                (b'E', body) => {
+                    let text = error_text(&body);
+                    if !text.starts_with("FATAL") {
+                        self.rows()?;
+                    }
+                    return Err(format!("{text}, in: {sql}").into());
+                }
+                _ => {}
+            }
+        }
+        self.send(|out| {
+            frontend::CopyData::new(lines.as_bytes())?.write(out);
+            frontend::copy_done(out);
+            Ok(())
+        })?;
+        self.rows().map(drop).map_err(|error| format!("{error}, in: {sql}").into())
+    }
+
     fn log_in(&mut self, user: &str, password: &str) -> Result<()> {
         let mut scram = None;
         loop {
