@@ -354,7 +354,7 @@ where
     while !is_settled(world) {
         if let Ok(outcome) = timeout(Duration::from_millis(100), &mut *process).await {
             if let Some(Err(failure)) = &outcome
-                && matches!(failure.exit, Exit::SlotInUse | Exit::SinkUnreachable)
+                && matches!(failure.exit, Exit::SlotInUse | Exit::SinkUnreachable | Exit::SourceUnreachable)
                 && started.elapsed() < CALM
             {
                 return false;
