@@ -122,6 +122,7 @@ impl Broker {
             self.store_progress(record.key.unwrap_or_default(), record.value, world);
         } else {
             self.stored += 1;
+            world.tally("records with an estimated time", u64::from(record.estimated));
             let stored = Stored {
                 topic: &record.topic,
                 key: record.key.as_deref(),

@@ -293,8 +293,9 @@ impl Connection {
             return Some(vec![row(&[&server[..], &role[..]].concat())]);
         }
         if text.contains("txid_visible_in_snapshot") {
-            // Whatever has committed is visible at once.
-            return Some(vec![row(&[Some("t")])]);
+            // What has committed is visible at once, or a little later.
+            let visible = self.world.server.borrow_mut().rng.chance(800);
+            return Some(vec![row(&[Some(if visible { "t" } else { "f" })])]);
         }
         if text == queries::slot("s", 150_018) {
             let server = self.world.server.borrow();
@@ -567,6 +568,11 @@ impl Connection {
                     self.data(stream, item.end, text.as_bytes());
                     stream.item += 1;
                     stream.next = 0;
+                    // A keepalive that goes out while the commit record is decoded names the record's start.
+                    if stream.reply_now || self.world.server.borrow_mut().rng.chance(20) {
+                        stream.reply_now = false;
+                        self.keepalive(stream, false);
+                    }
                     stream.sent = item.end;
                 }
             }

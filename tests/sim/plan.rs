@@ -52,7 +52,7 @@ impl Plan {
             steps: rng.scale(40, 600),
             pause: *rng.pick(&[1, 5, 20, 60, 200]),
             sessions: rng.index(5) + 1,
-            long_rows: if rng.chance(60) { 40 } else { 0 },
+            long_rows: if rng.chance(50) { *rng.pick(&[40, 200]) } else { 0 },
             next_xid: *rng.pick(&[750, 4_294_967_290, (3 << 32) + 2_147_483_640, (1 << 40) + 77]),
             slot_exists: rng.chance(700),
             old_server: rng.chance(400),
@@ -65,7 +65,7 @@ impl Plan {
             fault_gap: if quiet { 0 } else { *rng.pick(&[0, 300, 1500, 6000]) },
             cuts: fault(&mut rng, 0, 700),
             deaths: fault(&mut rng, 0, 800),
-            stops: fault(&mut rng, 0, 200),
+            stops: fault(&mut rng, 0, 400),
             ends_with_shutdown: rng.chance(400),
             endless_stall: seed % 3000 == 7,
         }

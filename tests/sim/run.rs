@@ -18,6 +18,7 @@ use pgsluice::pipeline::start::Supervised;
 use pgsluice::pipeline::table_filter::{Rule, TableFilter};
 use pgsluice::pipeline::{PipelineOptions, PipelineStatus};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::broker::SimBroker;
@@ -85,19 +86,22 @@ async fn simulate(world: &Shared) {
     let mut number = 0;
     while !work.is_finished() {
         number += 1;
-        live_and_die(world, number, &mut rng, &work).await;
-        if world.violation().is_some() {
+        if live_and_die(world, number, &mut rng, &work, &faults).await {
             return;
         }
         sleep(Duration::from_millis(rng.between(0, 3000))).await;
     }
     faults.abort();
-    world.tally("transactions", world.database.borrow().items.len() as u64);
     calm(world);
     let started = Instant::now();
     loop {
         number += 1;
-        if end(world, number, started).await {
+        let (stop, stopped) = watch::channel(false);
+        let (status, _watched) = watch::channel(PipelineStatus::default());
+        world.note(format_args!("process {number}, which nothing disturbs, starts"));
+        let process = app::run(supervised(world, number), world.plan.seed ^ number, stopped, &status);
+        let mut process = pin!(Mortal::new(Box::pin(process), None, world));
+        if end(world, &mut process, &stop, started).await {
             return;
         }
     }
@@ -254,8 +258,14 @@ fn supervised(world: &Shared, number: u64) -> Supervised<SimBroker, SimDial> {
     Supervised::new(options, SimBroker(Rc::clone(world)), format!("i{number}"), Clock::of(wall))
 }
 
-/// A process from its start to its end, of whatever kind.
-async fn live_and_die(world: &Shared, number: u64, rng: &mut Rng, work: &tokio::task::JoinHandle<()>) {
+/// A process from its start to its end, of whatever kind. `true`: it has seen the end of the world.
+async fn live_and_die(
+    world: &Shared,
+    number: u64,
+    rng: &mut Rng,
+    work: &JoinHandle<()>,
+    faults: &JoinHandle<()>,
+) -> bool {
     let (stop, stopped) = watch::channel(false);
     let (status, _watched) = watch::channel(PipelineStatus::default());
     let polls = rng.chance(world.plan.deaths).then(|| rng.scale(1, 20_000));
@@ -268,7 +278,7 @@ async fn live_and_die(world: &Shared, number: u64, rng: &mut Rng, work: &tokio::
     loop {
         if let Ok(outcome) = timeout(Duration::from_millis(250), &mut process).await {
             judge_end(world, outcome, told.is_some());
-            return;
+            return world.violation().is_some();
         }
         if stop_at.is_some_and(|at| started.elapsed() >= at) && told.is_none() {
             world.count("stop request");
@@ -278,11 +288,19 @@ async fn live_and_die(world: &Shared, number: u64, rng: &mut Rng, work: &tokio::
         let patience = world.plan.drain_timeout + Duration::from_secs(25);
         if told.is_some_and(|told| told.elapsed() > patience) {
             world.fail(format_args!("told to stop, it goes on after {patience:?}"));
-            return;
+            return true;
+        }
+        if work.is_finished() && told.is_none() && rng.chance(600) {
+            // It has to get over whatever it is in the middle of.
+            world.count("process that survives");
+            faults.abort();
+            calm(world);
+            process.polls_left = None;
+            return end(world, &mut process, &stop, Instant::now()).await;
         }
         if work.is_finished() {
             world.count("process killed at the end");
-            return;
+            return false;
         }
     }
 }
@@ -322,18 +340,21 @@ fn calm(world: &World) {
     world.note(format_args!("calm: the last commit is made"));
 }
 
-/// One last process, which nothing disturbs: it must deliver, record and confirm everything, and stop. `false`: the
-/// aftermath of a fault lasted for longer than a start tries.
-async fn end(world: &Shared, number: u64, started: Instant) -> bool {
-    let (stop, stopped) = watch::channel(false);
-    let (status, _watched) = watch::channel(PipelineStatus::default());
-    world.note(format_args!("process {number}, the last one, starts"));
-    let process = app::run(supervised(world, number), world.plan.seed ^ number, stopped, &status);
-    let mut process = pin!(Mortal::new(Box::pin(process), None, world));
+/// The faults are over: the process must deliver, record and confirm everything, and stop. `false`: the aftermath of
+/// a fault lasted for longer than a start tries.
+async fn end<F>(
+    world: &Shared,
+    process: &mut Pin<&mut Mortal<F>>,
+    stop: &watch::Sender<bool>,
+    started: Instant,
+) -> bool
+where
+    F: Future<Output = Result<(), Failure>>,
+{
     while !is_settled(world) {
-        if let Ok(outcome) = timeout(Duration::from_millis(100), &mut process).await {
+        if let Ok(outcome) = timeout(Duration::from_millis(100), &mut *process).await {
             if let Some(Err(failure)) = &outcome
-                && matches!(failure.exit, Exit::SlotInUse | Exit::SinkUnreachable)
+                && matches!(failure.exit, Exit::SlotInUse | Exit::SinkUnreachable | Exit::SourceUnreachable)
                 && started.elapsed() < CALM
             {
                 return false;
@@ -349,10 +370,10 @@ async fn end(world: &Shared, number: u64, started: Instant) -> bool {
     if let Err(violation) = world.database.borrow().history.finish() {
         world.fail(violation);
     } else if world.plan.ends_with_shutdown {
-        shut_down_for_good(world, &mut process).await;
+        shut_down_for_good(world, process).await;
     } else {
         stop.send_replace(true);
-        match timeout(world.plan.drain_timeout + Duration::from_secs(5), &mut process).await {
+        match timeout(world.plan.drain_timeout + Duration::from_secs(5), &mut *process).await {
             Ok(Some(Ok(()))) => world.count("orderly end"),
             other => world.fail(format_args!("the last process does not stop in order: {other:?}")),
         }
