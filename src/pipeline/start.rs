@@ -287,11 +287,10 @@ impl<B: Broker, D> std::fmt::Debug for Supervised<B, D> {
 /// Whether the server's answers come at once. The shortest of a few round trips counts: any of them can be late
 /// because a machine is busy.
 async fn is_near<D: Dial>(catalog: &mut Catalog<D>) -> Result<bool, PipelineError> {
-    let connection = catalog.connection().await?;
-    let Some(mut shortest) = connection.round_trip() else { return Ok(true) };
+    let Some(mut shortest) = catalog.connection().await?.round_trip() else { return Ok(true) };
     for _ in 0..5 {
         let asked = Instant::now();
-        connection.query("").await?;
+        catalog.query("").await?;
         shortest = shortest.min(asked.elapsed());
     }
     Ok(shortest < NEAR)

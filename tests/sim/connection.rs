@@ -131,6 +131,7 @@ impl Connection {
         }
         let mut server = self.world.server.borrow_mut();
         server.links.remove(&self.id);
+        server.lost.push(self.link.clone());
         if let Some(slot) = &mut server.slot
             && slot.active == Some(self.id)
         {
@@ -143,6 +144,11 @@ impl Connection {
         if self.state == State::Leaving {
             self.push();
             self.over |= self.output.is_empty();
+            return;
+        }
+        // The process went with its server, whatever the network did to the connection.
+        if !self.world.server.borrow().links.contains_key(&self.id) {
+            self.over = true;
             return;
         }
         if self.world.server.borrow_mut().terminated.remove(&self.id) {
@@ -254,6 +260,7 @@ impl Connection {
         }
         if text.starts_with("CREATE_REPLICATION_SLOT ") {
             self.state = State::MakingSlot;
+            self.link.is_waited_for();
             return;
         }
         if let Some(rest) = text.strip_prefix("START_REPLICATION SLOT \"s\" LOGICAL ") {

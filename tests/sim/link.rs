@@ -60,6 +60,8 @@ struct State {
     abandoned: bool,
     /// Whether the cut came at the byte it was planned for.
     planned: bool,
+    /// The client waits without a limit, and only its kernel can tell it that nobody is there.
+    patient: bool,
 }
 
 /// What a link is like.
@@ -103,6 +105,7 @@ impl Link {
             cut: None,
             abandoned: false,
             planned: false,
+            patient: false,
         };
         if let Some((kind, direction, bytes)) = weather.cut {
             state.kind = kind;
@@ -128,7 +131,22 @@ impl Link {
         self.server.notify_one();
     }
 
-    /// The server's kernel finds out that a silent connection is dead.
+    /// No cut is to come any more.
+    pub(crate) fn disarm(&self) {
+        let mut state = self.state.borrow_mut();
+        (state.up.budget, state.down.budget) = (None, None);
+    }
+
+    /// The client waits without a limit of its own.
+    pub(crate) fn is_waited_for(&self) {
+        self.state.borrow_mut().patient = true;
+    }
+
+    pub(crate) fn is_patient(&self) -> bool {
+        self.state.borrow().patient
+    }
+
+    /// The kernels find out that a silent connection is dead.
     pub(crate) fn bury(&self) {
         let mut state = self.state.borrow_mut();
         if let Some(Cut::HalfOpen | Cut::Silent) = state.cut {

@@ -105,8 +105,9 @@ fn every_promise_holds_whatever_fails() {
 }
 
 /// Seeds that have found something.
-const FINDS: [(u64, &str); 2] = [
+const FINDS: [(u64, &str); 3] = [
     (1, "another instance's progress was removed before there was one of our own"),
+    (741, "the answer to a command never came, and a start waited for it for ever"),
     (1880, "a late record of a failed sink turned back the progress of the next one"),
 ];
 

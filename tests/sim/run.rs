@@ -171,10 +171,12 @@ async fn faults(world: Shared) {
     }
 }
 
-/// Without a timeout of the walsender only the kernel's keepalives find dead connections.
+/// Without a timeout of the walsender, and while a slot is made, only the kernels' keepalives find dead connections.
 fn bury_the_dead(world: &World) {
-    if world.plan.wal_sender_timeout.is_none() {
-        for (link, _) in world.server.borrow().links.values() {
+    let mut server = world.server.borrow_mut();
+    let lost = std::mem::take(&mut server.lost);
+    for link in server.links.values().map(|(link, _)| link).chain(&lost) {
+        if world.plan.wal_sender_timeout.is_none() || link.is_patient() {
             link.bury();
         }
     }
@@ -324,6 +326,9 @@ fn judge_end(world: &World, outcome: Option<Result<(), Failure>>, told: bool) {
 /// The faults are over.
 fn calm(world: &World) {
     world.stormy.set(false);
+    for (link, _) in world.server.borrow().links.values() {
+        link.disarm();
+    }
     bury_the_dead(world);
     let mut server = world.server.borrow_mut();
     if server.phase == Phase::Stopping {

@@ -43,6 +43,8 @@ pub(crate) struct Server {
     pub(crate) phase: Phase,
     pub(crate) slot: Option<Slot>,
     pub(crate) links: BTreeMap<u64, (Link, Rc<Notify>)>,
+    /// Links whose server end is gone and whose client may not know.
+    pub(crate) lost: Vec<Link>,
     next_connection: u64,
     /// The greatest position ever confirmed.
     pub(crate) confirmed_ever: u64,
@@ -62,6 +64,7 @@ impl Server {
             phase: Phase::Up,
             slot,
             links: BTreeMap::new(),
+            lost: Vec::new(),
             next_connection: 0,
             confirmed_ever: 0,
             terminated: BTreeSet::new(),
@@ -106,6 +109,7 @@ impl Server {
     pub(crate) fn go_down(&mut self, time: Duration) {
         for (link, _) in self.links.values() {
             link.cut(if self.rng.chance(500) { Cut::Reset } else { Cut::Closed });
+            link.server().notify_one();
         }
         self.links.clear();
         self.phase = Phase::Down(Instant::now() + time);

@@ -1,6 +1,9 @@
 //! Replication commands (manual, "Streaming Replication Protocol").
 
+use std::time::Duration;
+
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
 
 use super::connect::Connection;
 use super::query::ResultSet;
@@ -13,6 +16,10 @@ use crate::postgres::protocol::frame::{Frame, Limits, Phase};
 use crate::postgres::protocol::notice::ServerError;
 use crate::postgres::protocol::startup::Session;
 use crate::postgres::protocol::walsender::{self, CreateSlot};
+
+/// How long the answer to a command may take, that of `CREATE_REPLICATION_SLOT` left out: a network that went silent
+/// would otherwise show only with the kernel's keepalives, hours later.
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The answer to `IDENTIFY_SYSTEM`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +49,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Which server and database this is.
     pub async fn identify_system(&mut self) -> Result<SystemIdentity, ClientError> {
         let command = walsender::IDENTIFY_SYSTEM;
-        let result = single_row(self.query(command).await?, command)?;
+        let result = single_row(within(command, self.query(command)).await?, command)?;
         let problem = "a column is missing or not a number";
         let number = ClientError::UnexpectedResult { query: command, problem };
         let parsed = (
@@ -58,14 +65,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Where `timeline` ends in the history of timeline `of`; `None` if that history does not go through it.
     pub async fn timeline_end(&mut self, of: u32, timeline: u32) -> Result<Option<Lsn>, ClientError> {
         let query = "TIMELINE_HISTORY";
-        let result = single_row(self.query(&walsender::timeline_history(of)).await?, query)?;
+        let result = single_row(within(query, self.query(&walsender::timeline_history(of))).await?, query)?;
         let history = result.value(0, "content").unwrap_or_default();
         Ok(walsender::timeline_end(history, timeline))
     }
 
     /// A setting's value.
     pub async fn show(&mut self, setting: &str) -> Result<String, ClientError> {
-        let result = single_row(self.query(&walsender::show(setting)).await?, "SHOW")?;
+        let result = single_row(within("SHOW", self.query(&walsender::show(setting))).await?, "SHOW")?;
         let value = result.rows.into_iter().flatten().flatten().next();
         value.ok_or(ClientError::UnexpectedResult { query: "SHOW", problem: "it has no value" })
     }
@@ -97,12 +104,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     ///
     /// The connection is used up: on an error it is closed.
     pub async fn start_replication(
-        mut self,
+        self,
         slot: &str,
         start: Lsn,
         options: &[(&str, &str)],
     ) -> Result<ReplicationStream<S>, ClientError> {
-        self.send_query(&walsender::start_replication(slot, start, options)).await?;
+        let command = walsender::start_replication(slot, start, options);
+        within("START_REPLICATION", self.into_stream(&command)).await
+    }
+
+    async fn into_stream(mut self, command: &str) -> Result<ReplicationStream<S>, ClientError> {
+        self.send_query(command).await?;
         loop {
             let limits = Limits::query(self.max_query_row);
             let header = self.framed.read_frame(&limits).await;
@@ -115,6 +127,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         }
     }
+}
+
+/// The answer to a command, unless it takes too long.
+async fn within<T>(
+    doing: &'static str,
+    answer: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
+    let after = ANSWER_TIMEOUT;
+    timeout(after, answer).await.unwrap_or(Err(ClientError::Timeout { doing, after }))
 }
 
 fn before_stream(frame: &Frame<'_>, session: &mut Session) -> Result<bool, ClientError> {
