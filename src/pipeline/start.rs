@@ -1,6 +1,6 @@
 //! What happens before a stream: log in, look at the slot, read progress back, decide where to go on.
 //!
-//! An [`Attempt`] is made again and again by the supervisor. What outlives a broken connection to the server is the
+//! An attempt is made again and again by the supervisor. What outlives a broken connection to the server is the
 //! delivery: records in flight settle first, then the next attempt goes on behind them.
 
 use std::collections::{BTreeSet, HashMap};

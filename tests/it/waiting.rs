@@ -77,6 +77,37 @@ async fn a_catalog_that_is_silent_is_not_waited_for_without_end() {
     .await;
 }
 
+/// The server streams a transaction before others see what it did; its tables are looked up once they can be.
+#[tokio::test(start_paused = true)]
+async fn a_transaction_that_is_not_visible_yet_is_waited_for() {
+    let catalog = ScriptedCatalog::default();
+    let mut rig = events(&catalog);
+    rig.play(async |server: &mut Walsender| {
+        catalog.behind.set(true);
+        server.send(&[transaction(0x100, 7, 0..2, 0x200)]).await;
+        server.pause(2 * SECOND).await;
+        assert!(server.produced().is_empty());
+        catalog.behind.set(false);
+        server.until(Duration::from_millis(50), |server| server.produced().len() == 2).await;
+    })
+    .await;
+}
+
+/// But not without end: a commit that waits for a synchronous standby may wait for us.
+#[tokio::test(start_paused = true)]
+async fn a_transaction_that_does_not_become_visible_is_not_waited_for_without_end() {
+    let catalog = ScriptedCatalog::default();
+    let mut rig = events(&catalog);
+    rig.play(async |server: &mut Walsender| {
+        catalog.behind.set(true);
+        server.send(&[transaction(0x100, 7, 0..2, 0x200)]).await;
+        let took = server.until(4 * SECOND, |server| server.produced().len() == 2).await;
+        assert!(took > 2 * SECOND, "{took:?}");
+        assert!(server.ledger.told().len() >= 2, "the server heard of us meanwhile");
+    })
+    .await;
+}
+
 /// A server that does not even answer a question is gone, whatever the socket says.
 #[tokio::test(start_paused = true)]
 async fn a_server_that_is_silent_is_given_up() {

@@ -19,13 +19,15 @@ use pgsluice::postgres::client::{ConnectOptions, Connection, Mode, connect_with}
 use pgsluice::postgres::transport::dial::Dialed;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::scripted::{auth_ok, complete, data_row, key, parameter, ready, row_description};
+use super::scripted::{auth_ok, complete, data_row, key, one_row, parameter, ready, row_description};
 
 /// Opens connections to the catalog.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ScriptedCatalog {
     /// Queries are not answered from now on.
     pub(crate) silent: Rc<Cell<bool>>,
+    /// No transaction that is asked for is visible from now on.
+    pub(crate) behind: Rc<Cell<bool>>,
 }
 
 impl ScriptedCatalog {
@@ -47,7 +49,7 @@ impl Dial for ScriptedCatalog {
 
     async fn dial(&self, mode: Mode) -> Result<Connection<Answering>, LoginError> {
         let stream = || Answering {
-            silent: Rc::clone(&self.silent),
+            of: self.clone(),
             asked: Vec::new(),
             answers: VecDeque::new(),
             logged_in: false,
@@ -70,7 +72,7 @@ impl Dial for ScriptedCatalog {
 /// A connection that answers what is written to it.
 #[derive(Debug)]
 pub(crate) struct Answering {
-    silent: Rc<Cell<bool>>,
+    of: ScriptedCatalog,
     /// What was written and not answered yet.
     asked: Vec<u8>,
     answers: VecDeque<u8>,
@@ -94,8 +96,14 @@ impl Answering {
                 self.answers.extend(session.concat());
                 return;
             }
-            if message[0] == b'Q' && !self.silent.get() {
-                self.answers.extend(answer(std::str::from_utf8(&message[5..]).unwrap()));
+            if message[0] == b'Q' && !self.of.silent.get() {
+                let sql = std::str::from_utf8(&message[5..]).unwrap();
+                if sql.contains("txid_visible_in_snapshot") {
+                    let visible = if self.of.behind.get() { "f" } else { "t" };
+                    self.answers.extend(one_row(&[("visible", Some(visible))], "SELECT 1"));
+                } else {
+                    self.answers.extend(answer(sql));
+                }
             }
         }
     }
