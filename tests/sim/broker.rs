@@ -248,6 +248,11 @@ impl Broker {
         self.producers.len() - 1
     }
 
+    /// Whether the living producer has no failure before it.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.producers.last().is_some_and(|producer| producer.alive && producer.fails_at.is_none())
+    }
+
     /// Lets the living producer fail.
     pub(crate) fn fail(&mut self) {
         if let Some(producer) = self.producers.last_mut() {

@@ -37,6 +37,7 @@ pub(crate) async fn serve(world: Shared, link: Link, id: u64) {
         state: State::Startup,
         stream: None,
         over: false,
+        leaves_at: Instant::now(),
     };
     while !connection.over {
         connection.step();
@@ -109,10 +110,15 @@ struct Connection {
     state: State,
     stream: Option<Streaming>,
     over: bool,
+    /// When it closes although not everything that is written has gone out.
+    leaves_at: Instant,
 }
 
 impl Connection {
     fn deadline(&self) -> Instant {
+        if self.state == State::Leaving {
+            return self.leaves_at;
+        }
         let far = Instant::now() + Duration::from_hours(1);
         let Some(stream) = &self.stream else { return far };
         let timeout = self.world.plan.wal_sender_timeout;
@@ -132,18 +138,24 @@ impl Connection {
         let mut server = self.world.server.borrow_mut();
         server.links.remove(&self.id);
         server.lost.push(self.link.clone());
-        if let Some(slot) = &mut server.slot
+        drop(server);
+        self.release();
+        self.world.note(format_args!("connection {}: closed", self.id));
+    }
+
+    /// The slot is free again.
+    fn release(&self) {
+        if let Some(slot) = &mut self.world.server.borrow_mut().slot
             && slot.active == Some(self.id)
         {
             slot.active = None;
         }
-        self.world.note(format_args!("connection {}: closed", self.id));
     }
 
     fn step(&mut self) {
         if self.state == State::Leaving {
             self.push();
-            self.over |= self.output.is_empty();
+            self.over |= self.output.is_empty() || Instant::now() >= self.leaves_at;
             return;
         }
         // The process went with its server, whatever the network did to the connection.
@@ -218,10 +230,15 @@ impl Connection {
     fn refuse(&mut self, severity: &str, code: &str, text: &str) {
         self.say(&error(severity, code, text));
         if severity == "FATAL" {
-            self.state = State::Leaving;
+            self.leave();
         } else {
             self.say(&ready());
         }
+    }
+
+    fn leave(&mut self) {
+        self.state = State::Leaving;
+        self.leaves_at = Instant::now() + Duration::from_secs(2);
     }
 
     fn log_in(&mut self) {
@@ -540,6 +557,7 @@ impl Connection {
             }
             self.say(&[copy_done(), complete("COPY 0"), complete("START_REPLICATION"), ready()].concat());
             self.state = State::Done;
+            self.release();
             world.note(format_args!("connection {}: the client ended the stream", self.id));
             return;
         }
@@ -653,7 +671,7 @@ impl Connection {
             if replicated == stream.sent && self.output.is_empty() {
                 self.world.note(format_args!("connection {}: the shutdown goes on", self.id));
                 self.say(&complete("COPY 0"));
-                self.state = State::Leaving;
+                self.leave();
             } else if !stream.pinged {
                 stream.pinged = true;
                 self.keepalive(stream, true);

@@ -12,6 +12,9 @@ use tokio::sync::Notify;
 
 use super::rng::Rng;
 
+/// Bytes of the client that the network holds.
+const UP_CAPACITY: usize = 64 << 10;
+
 /// How a connection breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
@@ -282,7 +285,8 @@ impl AsyncWrite for ClientEnd {
             None if state.up.closed => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
             None => {}
         }
-        let mut room = state.capacity.saturating_sub(state.up.bytes.len()).min(bytes.len());
+        // The kernel takes more status updates than a client ever has under way.
+        let mut room = UP_CAPACITY.saturating_sub(state.up.bytes.len()).min(bytes.len());
         if room == 0 {
             state.up.writer = Some(cx.waker().clone());
             return Poll::Pending;

@@ -411,13 +411,16 @@ where
 fn is_settled(world: &Shared) -> bool {
     let last =
         world.database.borrow().items.iter().rev().find(|item| item.group.is_some()).map(|item| item.end);
-    let Some(last) = last else { return world.server.borrow().slot.is_some() };
     let mut broker = world.broker.borrow_mut();
     broker.advance(world);
-    let recorded = broker.recorded();
+    let (recorded, sound) = (broker.recorded(), broker.is_sound());
     drop(broker);
+    let Some(last) = last else { return sound && world.server.borrow().slot.is_some() };
     let confirmed = world.server.borrow().slot.as_ref().map_or(0, |slot| slot.confirmed);
-    recorded >= last && confirmed >= last && super::connection::lacking_before(world, u64::MAX).is_none()
+    sound
+        && recorded >= last
+        && confirmed >= last
+        && super::connection::lacking_before(world, u64::MAX).is_none()
 }
 
 fn standing(world: &Shared) -> String {
