@@ -59,12 +59,22 @@ impl<D: Dial> Catalog<D> {
         self.connection.as_mut().ok_or(CatalogError::Answer("no connection"))
     }
 
-    /// Runs one statement. A connection that fails is given up; the next query opens another.
+    /// Runs one statement that only reads. A connection that has been idle may be gone without a sign (a time-out of
+    /// the server, a firewall, an administrator), so a statement that finds it so is run once more on a new one.
     pub async fn query(&mut self, sql: &str) -> Result<ResultSet, CatalogError> {
+        let was_open = self.connection.is_some();
+        match self.attempt(sql).await {
+            Err(CatalogError::Client(error)) if was_open && is_gone(&error) => self.attempt(sql).await,
+            outcome => outcome,
+        }
+    }
+
+    /// Runs one statement. A connection that fails is given up; the next attempt opens another.
+    async fn attempt(&mut self, sql: &str) -> Result<ResultSet, CatalogError> {
         let after = QUERY_TIMEOUT;
         let result = timeout(after, self.connection().await?.query(sql)).await;
         let result = result.unwrap_or(Err(ClientError::Timeout { doing: "asking the catalog", after }));
-        if !matches!(result, Ok(_) | Err(ClientError::Server(_))) {
+        if !matches!(&result, Ok(_) | Err(ClientError::Server(_))) || result.as_ref().is_err_and(is_gone) {
             self.connection = None;
         }
         result?.pop().ok_or(CatalogError::Answer("no result"))
@@ -109,6 +119,15 @@ impl<D: Dial> Catalog<D> {
         let columns: Option<Vec<_>> = columns.rows.iter().map(|row| tables::column_from_row(row)).collect();
         let columns = columns.ok_or(CatalogError::Answer("a column's description is incomplete"))?;
         Ok(Some(entry.into_table(columns)))
+    }
+}
+
+/// Whether the connection is gone, for whatever reason.
+fn is_gone(error: &ClientError) -> bool {
+    match error {
+        ClientError::Closed { .. } | ClientError::Io(_) => true,
+        ClientError::Server(error) => error.severity.ends_connection(),
+        _ => false,
     }
 }
 

@@ -73,6 +73,25 @@ pub(crate) fn register(suite: &mut Suite) {
         assert_eq!(pipeline.events("public.gone")?.len(), 1);
         Ok(())
     });
+    suite.postgres(MAJORS, "a_lost_catalog_connection_is_no_reason_to_stop", async |context| {
+        let pipeline = Pipeline::new(context, &context.postgres()?, &context.kafka()?);
+        let mut session = pipeline.session()?;
+        session.query("CREATE TABLE t (id int PRIMARY KEY)")?;
+        let sluice = pipeline.stream()?;
+        session.query("INSERT INTO t VALUES (1)")?;
+        pipeline.catches_up(&sluice)?;
+        // Every connection of its own but the stream: the catalog's is among them, and idle.
+        session.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgsluice' \
+             AND backend_type = 'client backend' AND datname = current_database()",
+        )?;
+        session.query("CREATE TABLE later (id int PRIMARY KEY); INSERT INTO later VALUES (1)")?;
+        pipeline.catches_up(&sluice)?;
+        assert!(!sluice.errors()?.contains("trying again"), "{}", sluice.errors()?);
+        sluice.terminate()?;
+        assert_eq!(pipeline.events("public.later")?.len(), 1);
+        Ok(())
+    });
     suite.postgres(MAJORS, "new_tables_and_odd_names_are_streamed", async |context| {
         let pipeline = Pipeline::new(context, &context.postgres()?, &context.kafka()?).with(
             "sink.kafka.topics",
