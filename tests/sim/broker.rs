@@ -11,11 +11,11 @@ use pgsluice::sink::reports::{Reports, Ticket};
 use pgsluice::sink::{Sink, SinkError};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::connection::{lacking_before, lsn};
 use super::history::Stored;
 use super::plan::Plan;
 use super::rng::Rng;
-use super::world::{Shared, World};
+use super::walsender::lacking_before;
+use super::world::{Shared, World, lsn};
 
 const PROGRESS: &str = "pgsluice.progress.sim";
 

@@ -13,6 +13,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod answers;
 mod broker;
 mod connection;
 mod database;
@@ -32,6 +33,7 @@ mod server;
 #[path = "../support/sha256.rs"]
 mod sha256;
 mod text;
+mod walsender;
 mod world;
 
 use std::collections::BTreeMap;

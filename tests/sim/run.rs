@@ -22,12 +22,12 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::broker::SimBroker;
-use super::connection::lsn;
 use super::link::Cut;
 use super::plan::Plan;
 use super::rng::Rng;
 use super::server::{Phase, SimDial};
-use super::world::{Shared, World, step_wall, wall};
+use super::walsender::lacking_before;
+use super::world::{Shared, World, lsn, step_wall, wall};
 
 /// So many polls without a moment passing are a spin.
 const SPIN: u64 = 200_000;
@@ -417,14 +417,11 @@ fn is_settled(world: &Shared) -> bool {
     drop(broker);
     let Some(last) = last else { return sound && world.server.borrow().slot.is_some() };
     let confirmed = world.server.borrow().slot.as_ref().map_or(0, |slot| slot.confirmed);
-    sound
-        && recorded >= last
-        && confirmed >= last
-        && super::connection::lacking_before(world, u64::MAX).is_none()
+    sound && recorded >= last && confirmed >= last && lacking_before(world, u64::MAX).is_none()
 }
 
 fn standing(world: &Shared) -> String {
-    let lacking = super::connection::lacking_before(world, u64::MAX);
+    let lacking = lacking_before(world, u64::MAX);
     let (recorded, end) = (world.broker.borrow().recorded(), world.database.borrow().end);
     let slot = world.server.borrow().slot.clone();
     format!("WAL ends at {}, recorded {}, slot {slot:?}, lacking {lacking:?}", lsn(end), lsn(recorded))

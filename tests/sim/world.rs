@@ -137,3 +137,8 @@ impl World {
         self.start.elapsed()
     }
 }
+
+/// A position as PostgreSQL prints it.
+pub(crate) fn lsn(position: u64) -> String {
+    pgsluice::lsn::Lsn(position).to_string()
+}
