@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::clock::Clock;
@@ -326,7 +327,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink, D: Dial> Session<'_, C, S, D> {
 
 /// Reads as the reader says. `None`: there was no read, only a pause.
 ///
-/// Cancel-safe: it awaits one read or one timer, and keeps nothing of its own.
+/// Cancel-safe: it awaits one read, one timer or one turn of the runtime, and keeps nothing of its own.
 async fn read<C: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut ReplicationStream<C>,
     step: Step,
@@ -336,7 +337,15 @@ async fn read<C: AsyncRead + AsyncWrite + Unpin>(
     }
     match step {
         Step::WhenReadable => stream.fill().await.map(Some),
-        Step::Now => Ok(Some(stream.fill_now().await?.unwrap_or(0))),
+        Step::Now => {
+            if let Some(bytes) = stream.fill_now().await? {
+                return Ok(Some(bytes));
+            }
+            // After a short read the runtime takes the socket for empty until it has looked again. What came while
+            // the last read was processed belongs to this drain.
+            yield_now().await;
+            Ok(Some(stream.fill_now().await?.unwrap_or(0)))
+        }
         Step::NotBefore(instant) => {
             sleep_until(instant).await;
             Ok(None)
