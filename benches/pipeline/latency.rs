@@ -35,13 +35,19 @@ pub(crate) fn measure(postgres: &Postgres, kafka: &Kafka, seconds: u64) -> Resul
     // Waits in the slot: the first event of the start.
     session.query("INSERT INTO l VALUES (0, 'first')")?;
     let file = configuration(postgres, kafka, DATABASE, SLOT)?;
-    prepare_topics(&file)?;
+    let end = session.query("SELECT pg_current_wal_flush_lsn()")?;
+    prepare_topics(&file, end.into_iter().flatten().flatten().next().as_deref().ok_or("no position")?)?;
     session.query("INSERT INTO l VALUES (-1, 'first')")?;
 
     let consumer = consumer(kafka)?;
     let topic = format!("{SLOT}.public.l");
     consumer.subscribe(&[&topic])?;
-    while next_id(&consumer, Duration::from_millis(500))? != Some(0) {}
+    let waiting = Instant::now();
+    while next_id(&consumer, Duration::from_millis(500))? != Some(0) {
+        if waiting.elapsed() > Duration::from_secs(30) {
+            return Err("the first event is not in the topic".into());
+        }
+    }
 
     let started = Instant::now();
     let mut child = Command::new(env!("CARGO_BIN_EXE_pgsluice"))
@@ -68,11 +74,11 @@ pub(crate) fn measure(postgres: &Postgres, kafka: &Kafka, seconds: u64) -> Resul
 }
 
 /// Has the topics made, so that the start that is timed does not pay for them.
-fn prepare_topics(file: &std::path::Path) -> Result<()> {
+fn prepare_topics(file: &std::path::Path, end: &str) -> Result<()> {
     let status = Command::new(env!("CARGO_BIN_EXE_pgsluice"))
         .arg("run")
         .arg(file)
-        .args(["--log-level", "warn", "--end-lsn", "0/1"])
+        .args(["--log-level", "warn", "--end-lsn", end])
         .stdin(Stdio::null())
         .status()?;
     if status.success() { Ok(()) } else { Err(format!("the first run ended with {status}").into()) }
