@@ -30,6 +30,8 @@ const SLOT: &str = "bench_latency";
 pub(crate) fn measure(postgres: &Postgres, kafka: &Kafka, seconds: u64) -> Result<Latency> {
     postgres.create_database(DATABASE, "UTF8")?;
     let mut session = postgres.session(DATABASE)?;
+    // A commit has to be flushed before it can be streamed; the drains' load does not wait for that.
+    session.query("SET synchronous_commit = on")?;
     session.query("CREATE TABLE l(id bigint PRIMARY KEY, v text)")?;
     session.query(&format!("SELECT pg_create_logical_replication_slot('{SLOT}', 'test_decoding')"))?;
     // Waits in the slot: the first event of the start.
