@@ -23,6 +23,7 @@ mod left_behind;
 mod ops;
 #[cfg(feature = "kafka")]
 mod pgsluice;
+mod replay;
 mod servers;
 mod shared;
 mod suite;
@@ -30,6 +31,14 @@ mod tally;
 #[cfg(feature = "kafka")]
 mod values;
 
+#[path = "../support/corpus.rs"]
+#[expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a corpus that cannot be read fails the test"
+)]
+mod corpus;
 #[cfg(feature = "kafka")]
 #[path = "../support/history/mod.rs"]
 mod history;
@@ -57,6 +66,7 @@ fn main() -> ExitCode {
     let mut suite = Suite::default();
     servers::register(&mut suite);
     left_behind::register(&mut suite);
+    replay::register(&mut suite);
     #[cfg(feature = "kafka")]
     {
         golden::register(&mut suite);
