@@ -1,6 +1,7 @@
 //! `pgsluice decode`, the program: what it prints for every capture, and what it does with what it cannot read.
 
-#![cfg(all(test, feature = "kafka"))]
+#![cfg(feature = "kafka")]
+#![cfg(test)]
 
 mod support {
     pub(crate) mod corpus;
