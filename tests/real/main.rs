@@ -24,6 +24,7 @@ mod ops;
 #[cfg(feature = "kafka")]
 mod pgsluice;
 mod replay;
+mod server_encodings;
 mod servers;
 mod shared;
 mod suite;
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
     servers::register(&mut suite);
     left_behind::register(&mut suite);
     replay::register(&mut suite);
+    server_encodings::register(&mut suite);
     #[cfg(feature = "kafka")]
     {
         golden::register(&mut suite);
