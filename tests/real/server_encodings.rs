@@ -10,8 +10,11 @@ use crate::suite::Suite;
 use crate::support::Result;
 use crate::support::session::{Session, literal};
 
+/// Lead bytes, and how many bytes follow.
+type Form = (&'static [u8], usize);
+
 /// Lead bytes, and how many of 0xA1 or more follow, of the encodings with more than one byte a character.
-const MULTI_BYTE: [(&str, &[(&[u8], usize)]); 6] = [
+const MULTI_BYTE: [(&str, &[Form]); 6] = [
     ("EUC_CN", &[(&[], 2)]),
     ("EUC_JIS_2004", &[(&[], 2), (KANA, 1), (&[0x8F], 2)]),
     ("EUC_JP", &[(&[], 2), (KANA, 1), (&[0x8F], 2)]),
@@ -50,7 +53,7 @@ fn characters(encoding: &str) -> Vec<Vec<u8>> {
     let Some((_, forms)) = MULTI_BYTE.iter().find(|(name, _)| *name == encoding) else {
         return (0x80..=0xFF).map(|byte| vec![byte]).collect();
     };
-    let form = |(lead, rest): &(&[u8], usize)| {
+    let form = |(lead, rest): &Form| {
         let lead = lead.to_vec();
         let bytes =
             |rest: usize| move |byte: u8| [byte, 0xFE - (byte - 0xA1)].into_iter().take(rest).collect();
