@@ -22,7 +22,11 @@ mod left_behind;
 #[cfg(feature = "kafka")]
 mod ops;
 #[cfg(feature = "kafka")]
+mod oracle;
+#[cfg(feature = "kafka")]
 mod pgsluice;
+#[cfg(feature = "kafka")]
+mod random;
 mod replay;
 mod server_encodings;
 mod servers;
@@ -73,6 +77,7 @@ fn main() -> ExitCode {
     {
         golden::register(&mut suite);
         values::register(&mut suite);
+        oracle::register(&mut suite);
         ops::register(&mut suite);
         chaos::register(&mut suite);
         large::register(&mut suite);
