@@ -22,7 +22,13 @@ mod left_behind;
 #[cfg(feature = "kafka")]
 mod ops;
 #[cfg(feature = "kafka")]
+mod oracle;
+#[cfg(feature = "kafka")]
 mod pgsluice;
+#[cfg(feature = "kafka")]
+mod random;
+mod replay;
+mod server_encodings;
 mod servers;
 mod shared;
 mod suite;
@@ -30,6 +36,14 @@ mod tally;
 #[cfg(feature = "kafka")]
 mod values;
 
+#[path = "../support/corpus.rs"]
+#[expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a corpus that cannot be read fails the test"
+)]
+mod corpus;
 #[cfg(feature = "kafka")]
 #[path = "../support/history/mod.rs"]
 mod history;
@@ -57,10 +71,13 @@ fn main() -> ExitCode {
     let mut suite = Suite::default();
     servers::register(&mut suite);
     left_behind::register(&mut suite);
+    replay::register(&mut suite);
+    server_encodings::register(&mut suite);
     #[cfg(feature = "kafka")]
     {
         golden::register(&mut suite);
         values::register(&mut suite);
+        oracle::register(&mut suite);
         ops::register(&mut suite);
         chaos::register(&mut suite);
         large::register(&mut suite);
