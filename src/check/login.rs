@@ -2,10 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::check::Report;
+use crate::check::{Report, tls};
 use crate::pipeline::PipelineOptions;
 use crate::postgres::catalog::{Catalog, CatalogError, Server};
 use crate::postgres::client::{LoginError, Mode};
+use crate::postgres::error::ClientError;
 
 /// A password file should be its owner's alone.
 pub(super) fn check_secret(report: &mut Report, options: &PipelineOptions) {
@@ -30,6 +31,9 @@ pub(super) async fn check_sql(report: &mut Report, options: &PipelineOptions) ->
     let to = &options.login.options;
     match catalog.server().await {
         Ok(server) => {
+            if let Ok(connection) = catalog.connection().await {
+                tls::check(report, to, connection.tls());
+            }
             report.pass(
                 "login",
                 format!("{} at {}:{}, database {}", server.role, to.host, to.port, server.database),
@@ -37,7 +41,7 @@ pub(super) async fn check_sql(report: &mut Report, options: &PipelineOptions) ->
             Some((catalog, server))
         }
         Err(error) => {
-            report.fail("login", crate::error::chain(&error), hint(&error));
+            report.fail(stage(&error), crate::error::chain(&error), hint(&error));
             None
         }
     }
@@ -60,6 +64,15 @@ pub(super) async fn check_replication(report: &mut Report, options: &PipelineOpt
                 options.login.options.user
             ),
         ),
+    }
+}
+
+/// How far it came.
+fn stage(error: &CatalogError) -> &'static str {
+    match error {
+        CatalogError::Login(LoginError::Client(ClientError::Dial(_))) => "connection",
+        CatalogError::Login(LoginError::Client(ClientError::Tls(_))) => "tls",
+        _ => "login",
     }
 }
 

@@ -8,7 +8,7 @@ use crate::encode::EncodeOptions;
 use crate::pipeline::options::{PipelineOptions, SlotOptions};
 use crate::pipeline::table_filter::{Rule, TableFilter};
 use crate::postgres::client::Login;
-use crate::postgres::client::conninfo::{Conninfo, ConninfoError};
+use crate::postgres::client::conninfo::{Conninfo, ConninfoError, parse_roots};
 use crate::secret_source::{REDACTED, SecretSource};
 use crate::sink::kafka::outcome::is_secret;
 use crate::sink::kafka::{KafkaOptions, TopicOptions};
@@ -72,10 +72,14 @@ pub fn login(source: &Source) -> Result<Login, ConfigError> {
     conninfo.port = source.port.or(conninfo.port);
     conninfo.database = or(&source.database, conninfo.database);
     conninfo.user = or(&source.auth.user, conninfo.user).or_else(|| std::env::var("USER").ok());
+    conninfo.sslmode = source.sslmode.map(Into::into).or(conninfo.sslmode);
+    conninfo.sslrootcert = source.sslrootcert.as_deref().map_or(conninfo.sslrootcert, parse_roots);
+    conninfo.sslsni = source.sslsni.or(conninfo.sslsni);
     conninfo.connect_timeout = Some(source.connect_timeout.0);
     let password = source.auth.password.clone().or(conninfo.password.take().map(SecretSource::Literal));
     let options = conninfo.into_options().map_err(|error| match error {
         ConninfoError::NoUser => ConfigError::invalid("source.auth.user", "is missing: which role logs in?"),
+        ConninfoError::SystemRootsNeedTheName(_) => ConfigError::invalid("source", error.to_string()),
         other => in_dsn(other),
     })?;
     Ok(Login { options, password })

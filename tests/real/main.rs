@@ -27,9 +27,12 @@ mod servers;
 mod shared;
 mod suite;
 mod tally;
+mod tls;
 #[cfg(feature = "kafka")]
 mod values;
 
+#[path = "../support/certificates.rs"]
+mod certificates;
 #[cfg(feature = "kafka")]
 #[path = "../support/history/mod.rs"]
 mod history;
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
     let mut suite = Suite::default();
     servers::register(&mut suite);
     left_behind::register(&mut suite);
+    tls::register(&mut suite);
     #[cfg(feature = "kafka")]
     {
         golden::register(&mut suite);

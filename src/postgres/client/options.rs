@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::postgres::protocol::frame::{DEFAULT_QUERY_LIMIT, DEFAULT_STREAM_LIMIT};
 use crate::postgres::transport::dial::Target;
+use crate::postgres::transport::tls::TlsOptions;
 use crate::secret::Secret;
 
 /// Everything needed to open a connection. `Debug` shows no password.
@@ -13,6 +14,8 @@ pub struct ConnectOptions {
     pub host: String,
     /// The port.
     pub port: u16,
+    /// TLS.
+    pub tls: TlsOptions,
     /// The role.
     pub user: String,
     /// The database.
@@ -36,11 +39,12 @@ pub struct ConnectOptions {
 }
 
 impl ConnectOptions {
-    /// Options with the usual defaults: port 5432, no password, 10 s to log in, pinned settings.
+    /// Options with the usual defaults: port 5432, TLS with any certificate, no password, 10 s to log in, pinned settings.
     pub fn new(host: &str, user: &str, database: &str) -> Self {
         Self {
             host: host.to_owned(),
             port: 5432,
+            tls: TlsOptions::default(),
             user: user.to_owned(),
             database: database.to_owned(),
             password: None,
@@ -52,6 +56,11 @@ impl ConnectOptions {
             settings: SessionSettings::default(),
             extra: Vec::new(),
         }
+    }
+
+    /// Whether the host is the folder of a Unix-domain socket.
+    pub fn is_local(&self) -> bool {
+        self.host.starts_with('/')
     }
 
     pub(super) fn target(&self) -> Target {

@@ -3,7 +3,7 @@
 use super::ConninfoError;
 
 /// Taken by [`Conninfo::set`](super::Conninfo::set).
-const SUPPORTED: [&str; 10] = [
+const SUPPORTED: [&str; 12] = [
     "host",
     "port",
     "user",
@@ -13,13 +13,15 @@ const SUPPORTED: [&str; 10] = [
     "connect_timeout",
     "options",
     "sslmode",
+    "sslrootcert",
+    "sslsni",
     "client_encoding",
 ];
 
-const NO_TLS: &str = "TLS is not available in this build";
+const NO_TLS: &str = "this build does not do that";
 
 /// Keys of libpq, and what to do instead.
-const UNSUPPORTED: [(&str, &str); 38] = [
+const UNSUPPORTED: [(&str, &str); 36] = [
     ("hostaddr", "put the address into host"),
     ("passfile", "give the password itself"),
     ("service", "write the service's settings out"),
@@ -51,10 +53,8 @@ const UNSUPPORTED: [(&str, &str); 38] = [
     ("sslkeylogfile", NO_TLS),
     ("sslpassword", NO_TLS),
     ("sslcertmode", NO_TLS),
-    ("sslrootcert", NO_TLS),
     ("sslcrl", NO_TLS),
     ("sslcrldir", NO_TLS),
-    ("sslsni", NO_TLS),
     ("ssl_min_protocol_version", NO_TLS),
     ("ssl_max_protocol_version", NO_TLS),
     ("oauth_issuer", "bearer tokens are not spoken here"),
