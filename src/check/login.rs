@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use crate::check::{Report, tls};
 use crate::pipeline::PipelineOptions;
+use crate::postgres::auth::Method;
 use crate::postgres::catalog::{Catalog, CatalogError, Server};
 use crate::postgres::client::{LoginError, Mode};
 use crate::postgres::error::ClientError;
@@ -31,13 +32,21 @@ pub(super) async fn check_sql(report: &mut Report, options: &PipelineOptions) ->
     let to = &options.login.options;
     match catalog.server().await {
         Ok(server) => {
+            let mut seen =
+                format!("{} at {}:{}, database {}", server.role, to.host, to.port, server.database);
+            let mut is_md5 = false;
             if let Ok(connection) = catalog.connection().await {
                 tls::check(report, to, connection.tls());
+                seen = format!("{seen}, by {}", connection.method().name());
+                is_md5 = connection.method() == Method::Md5;
             }
-            report.pass(
-                "login",
-                format!("{} at {}:{}, database {}", server.role, to.host, to.port, server.database),
-            );
+            if is_md5 {
+                let repair = "SET password_encryption = 'scram-sha-256', set the role's password again, and ask for \
+                              scram-sha-256 in pg_hba.conf: PostgreSQL gives MD5 up";
+                report.warn("login", seen, repair);
+            } else {
+                report.pass("login", seen);
+            }
             Some((catalog, server))
         }
         Err(error) => {

@@ -62,6 +62,7 @@ mod tests {
             cipher: "TLS13_AES_256_GCM_SHA384".to_owned(),
             verification,
             roots_are_private: true,
+            end_point: None,
             subject: "CN=db".to_owned(),
             expires: "2031-01-01T00:00:00Z".to_owned(),
             valid_for,

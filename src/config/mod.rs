@@ -18,7 +18,7 @@ use crate::config::units::{Size, Span};
 use crate::encode::DeleteMode;
 use crate::secret_source::SecretSource;
 
-pub use source::{Auth, Plugin, Replication, Scheme, Source, SslMode};
+pub use source::{Auth, ChannelBinding, Plugin, Replication, Scheme, Source, SslMode};
 
 /// A pipeline.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]

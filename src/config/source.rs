@@ -89,6 +89,35 @@ pub struct Auth {
     /// Its password: a string, `{ env = "NAME" }` or `{ file = "PATH" }`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<SecretSource>,
+    /// The methods the server may ask for, as libpq writes them: `scram-sha-256`, or `password,md5`, or
+    /// `!password,!md5`. Default: all, but `password` and `md5` need TLS or a Unix socket unless they are named here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub require_auth: Option<String>,
+    /// Whether the login is tied to the server's certificate. Default: `prefer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel_binding: Option<ChannelBinding>,
+}
+
+/// Whether the login is tied to the server's certificate (SCRAM-SHA-256-PLUS).
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChannelBinding {
+    /// Never.
+    Disable,
+    /// Where server and certificate allow it.
+    Prefer,
+    /// Always.
+    Require,
+}
+
+impl From<ChannelBinding> for client::ChannelBinding {
+    fn from(binding: ChannelBinding) -> Self {
+        match binding {
+            ChannelBinding::Disable => Self::Disable,
+            ChannelBinding::Prefer => Self::Prefer,
+            ChannelBinding::Require => Self::Require,
+        }
+    }
 }
 
 /// The login schemes.

@@ -217,6 +217,14 @@ impl<P: AsyncRead + AsyncWrite + Unpin> Scripted<P> {
         assert_eq!(rest.escape_ascii().to_string(), "");
     }
 
+    /// The same over TLS, whose end may be less orderly.
+    pub(crate) async fn expect_end(&mut self) {
+        let mut rest = Vec::new();
+        let ended = self.pipe.read_to_end(&mut rest).await;
+        assert!(ended.is_ok() || ended.is_err_and(|e| e.kind() == std::io::ErrorKind::UnexpectedEof));
+        assert_eq!(rest.escape_ascii().to_string(), "");
+    }
+
     /// `Terminate`, then the end.
     pub(crate) async fn expect_terminate(&mut self) {
         assert_eq!(self.expect(b'X').await, b"");

@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use super::options::{ConnectOptions, Mode, SessionSettings};
 use super::ways;
+use crate::postgres::auth::policy::{Channel, Peer};
 use crate::postgres::auth::{Exchange, Method};
 use crate::postgres::error::ClientError;
 use crate::postgres::protocol::error::ProtocolError;
@@ -67,7 +68,7 @@ where
 {
     let open = async || {
         let Dialed { stream, round_trip } = dial().await?;
-        Ok(Opened { stream, round_trip, tls: None })
+        Ok(Opened { stream, round_trip, tls: None, channel: Channel::Local })
     };
     within(options, log_in(&open, options, mode)).await
 }
@@ -86,6 +87,7 @@ pub(super) struct Opened<S> {
     pub(super) stream: S,
     pub(super) round_trip: Option<Duration>,
     pub(super) tls: Option<TlsSession>,
+    pub(super) channel: Channel,
 }
 
 /// Logs in, and once more without `wal_sender_timeout` where the server refuses that.
@@ -119,7 +121,14 @@ where
 {
     let mut framed = Framed::new(opened.stream);
     send_startup(&mut framed, options, settings, mode).await?;
-    let mut startup = Startup::new(Exchange::new(options.user.clone(), options.password.clone()));
+    let is_verified = !matches!(&opened.channel, Channel::Encrypted { peer: Peer::Unverified, .. });
+    let exchange = Exchange::with_policy(
+        options.user.clone(),
+        options.password.clone(),
+        options.policy.clone(),
+        opened.channel,
+    );
+    let mut startup = Startup::new(exchange);
     let session = loop {
         let header = match framed.read_frame(&startup.limits()).await {
             Ok(header) => header,
@@ -136,6 +145,7 @@ where
             Step::Ready(session) => break *session,
         }
     };
+    warn_of_method(session.method, is_verified);
     framed.resize(QUERY_BUFFER, options.max_query_row);
     Ok(Connection {
         framed,
@@ -147,6 +157,21 @@ where
         tls: opened.tls,
         without_sender_timeout: false,
     })
+}
+
+/// What is worth a word about how the server let us in.
+fn warn_of_method(method: Method, is_verified: bool) {
+    if method == Method::Md5 {
+        tracing::warn!(
+            "the server asked for an MD5 password, which PostgreSQL gives up: set password_encryption = \
+             scram-sha-256 and the role's password again"
+        );
+    }
+    if matches!(method, Method::Cleartext | Method::Md5) && !is_verified {
+        tracing::warn!(
+            "the password went to a server whose certificate was not verified: set sslmode = verify-full"
+        );
+    }
 }
 
 /// The read buffer of a connection that runs queries.

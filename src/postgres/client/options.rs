@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::postgres::auth::policy::Policy;
 use crate::postgres::protocol::frame::{DEFAULT_QUERY_LIMIT, DEFAULT_STREAM_LIMIT};
 use crate::postgres::transport::dial::Target;
 use crate::postgres::transport::tls::TlsOptions;
@@ -22,6 +23,8 @@ pub struct ConnectOptions {
     pub database: String,
     /// The password, sent or proved only if the server asks.
     pub password: Option<Secret>,
+    /// What may be told to whom.
+    pub policy: Policy,
     /// Shown in the server's views and log, and matched by `synchronous_standby_names`.
     pub application_name: String,
     /// For resolving, connecting and logging in together.
@@ -48,6 +51,7 @@ impl ConnectOptions {
             user: user.to_owned(),
             database: database.to_owned(),
             password: None,
+            policy: Policy::default(),
             application_name: "pgsluice".to_owned(),
             connect_timeout: Duration::from_secs(10),
             receive_buffer: None,
@@ -61,6 +65,12 @@ impl ConnectOptions {
     /// Whether the host is the folder of a Unix-domain socket.
     pub fn is_local(&self) -> bool {
         self.host.starts_with('/')
+    }
+
+    /// Whether the host is this machine, by the network.
+    pub(super) fn is_loopback(&self) -> bool {
+        let address = self.host.parse::<std::net::IpAddr>();
+        self.host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
     }
 
     pub(super) fn target(&self) -> Target {

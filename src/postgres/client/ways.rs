@@ -4,11 +4,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connect::{Connection, Opened, log_in as log_in_over};
 use super::options::{ConnectOptions, Mode};
+use crate::postgres::auth::AuthError;
+use crate::postgres::auth::policy::{Channel, Peer};
 use crate::postgres::error::ClientError;
 use crate::postgres::protocol::sqlstate::SqlState;
 use crate::postgres::transport::dial::{DialError, Dialed};
 use crate::postgres::transport::stream::Stream;
-use crate::postgres::transport::tls::{SslMode, secure};
+use crate::postgres::transport::tls::{SslMode, TlsSession, Verification, secure};
 
 /// How a connection is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,9 +85,25 @@ where
             Way::Clear => (Stream::Plain(stream), None),
             Way::Encrypted => secure(stream, &options.host, &options.tls).await?,
         };
-        Ok(Opened { stream, round_trip, tls })
+        let channel = channel(options, tls.as_ref());
+        Ok(Opened { stream, round_trip, tls, channel })
     };
     log_in_over(&open, options, mode).await
+}
+
+/// What the login may rely on.
+fn channel(options: &ConnectOptions, tls: Option<&TlsSession>) -> Channel {
+    let Some(session) = tls else {
+        let loopback = options.is_loopback();
+        return if options.is_local() { Channel::Local } else { Channel::Clear { loopback } };
+    };
+    let peer = match session.verification {
+        Verification::Nothing => Peer::Unverified,
+        Verification::Authority if session.roots_are_private => Peer::PrivateAuthority,
+        Verification::Authority => Peer::PublicAuthority,
+        Verification::Name => Peer::Named,
+    };
+    Channel::Encrypted { peer, end_point: session.end_point.clone() }
 }
 
 /// Whether the server, or the handshake, refused in a way that depends on TLS: before it has let us in, any refusal
@@ -94,6 +112,8 @@ fn is_worth_another_way(error: &ClientError) -> bool {
     match error {
         ClientError::Server(error) => !error.authenticated,
         ClientError::Tls(error) => error.is_of_the_handshake(),
+        // What must not be sent in the clear may be sent encrypted.
+        ClientError::Auth(AuthError::PasswordInTheClear { .. } | AuthError::TokenNotReleased { .. }) => true,
         _ => false,
     }
 }

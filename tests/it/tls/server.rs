@@ -27,6 +27,12 @@ pub(super) async fn accept(
     Ok(Scripted::over(acceptor.accept(server.into_pipe()).await?))
 }
 
+/// The certificate itself.
+pub(super) fn der(name: &str) -> Vec<u8> {
+    let path = Certificates::get().unwrap().certificate(name);
+    CertificateDer::from_pem_file(path).unwrap().to_vec()
+}
+
 fn config(certificate: &str, versions: &[&'static SupportedProtocolVersion]) -> ServerConfig {
     let files = Certificates::get().unwrap();
     let chain = CertificateDer::from_pem_file(files.certificate(certificate)).unwrap();

@@ -1,5 +1,6 @@
 //! TLS against real servers.
 
+mod binding;
 mod encrypted;
 #[cfg(feature = "kafka")]
 mod program;
@@ -8,6 +9,7 @@ mod server;
 use crate::suite::Suite;
 
 pub(crate) fn register(suite: &mut Suite) {
+    binding::register(suite);
     encrypted::register(suite);
     #[cfg(feature = "kafka")]
     program::register(suite);

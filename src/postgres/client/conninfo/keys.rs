@@ -3,7 +3,7 @@
 use super::ConninfoError;
 
 /// Taken by [`Conninfo::set`](super::Conninfo::set).
-const SUPPORTED: [&str; 12] = [
+const SUPPORTED: [&str; 14] = [
     "host",
     "port",
     "user",
@@ -12,6 +12,8 @@ const SUPPORTED: [&str; 12] = [
     "application_name",
     "connect_timeout",
     "options",
+    "require_auth",
+    "channel_binding",
     "sslmode",
     "sslrootcert",
     "sslsni",
@@ -21,14 +23,12 @@ const SUPPORTED: [&str; 12] = [
 const NO_TLS: &str = "this build does not do that";
 
 /// Keys of libpq, and what to do instead.
-const UNSUPPORTED: [(&str, &str); 36] = [
+const UNSUPPORTED: [(&str, &str); 34] = [
     ("hostaddr", "put the address into host"),
     ("passfile", "give the password itself"),
     ("service", "write the service's settings out"),
     ("servicefile", "write the service's settings out"),
     ("fallback_application_name", "set application_name"),
-    ("require_auth", "let pg_hba.conf on the server decide"),
-    ("channel_binding", NO_TLS),
     ("keepalives", "TCP keepalives are always on"),
     ("keepalives_idle", "TCP keepalives follow the system's settings"),
     ("keepalives_interval", "TCP keepalives follow the system's settings"),

@@ -11,6 +11,8 @@ mod url;
 use std::time::Duration;
 
 use super::options::ConnectOptions;
+use crate::postgres::auth::policy::ChannelBinding;
+use crate::postgres::auth::require::{RequireAuth, RequireAuthError};
 use crate::postgres::transport::tls::{Roots, SslMode, TlsOptions};
 use crate::secret::Secret;
 
@@ -59,6 +61,9 @@ pub enum ConninfoError {
          the system's authorities, for a name of their own"
     )]
     SystemRootsNeedTheName(&'static str),
+    /// A list of methods that is none.
+    #[error(transparent)]
+    RequireAuth(#[from] RequireAuthError),
     /// No role is named.
     #[error("the connection string names no user")]
     NoUser,
@@ -83,6 +88,10 @@ pub struct Conninfo {
     pub connect_timeout: Option<Duration>,
     /// Settings in the syntax of `options`.
     pub options: Option<String>,
+    /// The methods the server may ask for.
+    pub require_auth: Option<RequireAuth>,
+    /// Whether the login is tied to the server's certificate.
+    pub channel_binding: Option<ChannelBinding>,
     /// Whether TLS is used.
     pub sslmode: Option<SslMode>,
     /// Which authorities are trusted.
@@ -110,6 +119,8 @@ impl Conninfo {
         let database = self.database.filter(|name| !name.is_empty()).unwrap_or_else(|| user.clone());
         let mut options = ConnectOptions::new(host.as_deref().unwrap_or(DEFAULT_HOST), &user, &database);
         options.tls = tls;
+        options.policy.require_auth = self.require_auth.unwrap_or_default();
+        options.policy.channel_binding = self.channel_binding.unwrap_or_default();
         options.password = self.password;
         options.settings.user_options = self.options;
         if let Some(port) = self.port {
@@ -148,6 +159,8 @@ impl Conninfo {
             "application_name" => self.application_name = Some(value),
             "connect_timeout" => self.connect_timeout = parse_timeout(&value)?,
             "options" => self.options = Some(value),
+            "require_auth" => self.require_auth = Some(RequireAuth::parse(&value)?),
+            "channel_binding" => self.channel_binding = Some(parse_channel_binding(&value)?),
             "sslmode" => self.sslmode = Some(parse_sslmode(&value)?),
             "sslrootcert" => self.sslrootcert = parse_roots(&value),
             "sslsni" => self.sslsni = Some(parse_switch("sslsni", &value)?),
@@ -189,6 +202,11 @@ fn parse_timeout(value: &str) -> Result<Option<Duration>, ConninfoError> {
 fn parse_sslmode(value: &str) -> Result<SslMode, ConninfoError> {
     let expected = "disable, allow, prefer, require, verify-ca or verify-full";
     SslMode::from_name(value).ok_or(ConninfoError::BadValue { key: "sslmode", expected })
+}
+
+fn parse_channel_binding(value: &str) -> Result<ChannelBinding, ConninfoError> {
+    let expected = "disable, prefer or require";
+    ChannelBinding::from_name(value).ok_or(ConninfoError::BadValue { key: "channel_binding", expected })
 }
 
 /// A file, or `system`.

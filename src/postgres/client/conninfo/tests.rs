@@ -3,6 +3,7 @@ use std::time::Duration;
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
 use super::{Conninfo, ConninfoError};
+use crate::postgres::auth::policy::{ChannelBinding, Policy};
 use crate::postgres::transport::tls::{Roots, SslMode, TlsOptions};
 
 type Seen = (Option<String>, Option<u16>, Option<String>, Option<String>, Option<String>);
@@ -94,6 +95,17 @@ fn tls() {
     assert_eq!((file.roots, file.sni), (Roots::File("/etc/ca.crt".into()), false));
 }
 
+#[test]
+fn rules_of_the_login() {
+    let policy = |text: &str| Conninfo::parse(text).unwrap().into_options().map(|options| options.policy);
+    assert_eq!(policy("user=u").unwrap(), Policy::default());
+    let strict = policy("user=u channel_binding=require require_auth=scram-sha-256").unwrap();
+    assert_eq!(strict.channel_binding, ChannelBinding::Require);
+    assert!(strict.require_auth.names("scram-sha-256") && !strict.require_auth.allows("md5"));
+    assert!(matches!(refused("channel_binding=on"), ConninfoError::BadValue { key: "channel_binding", .. }));
+    assert!(matches!(refused("require_auth=md5,!none"), ConninfoError::RequireAuth(_)));
+}
+
 /// A certificate of the system's authorities proves nothing without its name.
 #[test]
 fn system_roots() {
@@ -119,7 +131,7 @@ fn keys_that_are_not_taken() {
         assert_eq!(refused(&format!("{key}=x")), expected);
         assert_eq!(refused(&format!("postgresql://h/?{key}=x")), expected);
     }
-    for key in ["hostaddr", "sslcrl", "target_session_attrs", "service", "channel_binding"] {
+    for key in ["hostaddr", "sslcrl", "target_session_attrs", "service", "sslkey"] {
         let error = refused(&format!("{key}=x"));
         assert!(matches!(error, ConninfoError::UnsupportedKey { key: k, .. } if k == key), "{error}");
     }

@@ -92,6 +92,12 @@ impl Certificate {
         key.algorithm.oid == RSA && !(2048..=8192).contains(&rsa_bits(key.subject_public_key.raw_bytes()))
     }
 
+    /// The algorithm it is signed with, and its parameters in DER.
+    pub(super) fn signature_algorithm(&self) -> (ObjectIdentifier, Option<Vec<u8>>) {
+        let algorithm = self.0.signature_algorithm();
+        (algorithm.oid, algorithm.parameters.as_ref().and_then(|parameters| parameters.to_der().ok()))
+    }
+
     /// Name of the algorithm it is signed with.
     pub(super) fn signature_text(&self) -> String {
         signature_name(&self.0.signature_algorithm().oid)

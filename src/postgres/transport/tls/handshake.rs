@@ -8,6 +8,7 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio_rustls::TlsConnector;
 
+use super::binding;
 use super::certificate::Certificate;
 use super::config::{Prepared, prepare};
 use super::error::TlsError;
@@ -27,6 +28,8 @@ pub struct TlsSession {
     pub verification: Verification,
     /// Whether the authorities that were asked are those of a file, which somebody chose.
     pub roots_are_private: bool,
+    /// The certificate's hash for channel binding; `None` where its signature has no digest for it.
+    pub end_point: Option<Vec<u8>>,
     /// Who the certificate says the server is. Anybody may say so where nothing was asked of it.
     pub subject: String,
     /// When the certificate expires.
@@ -102,6 +105,7 @@ fn describe(connection: &ClientConnection, verification: Verification, private: 
             .to_owned(),
         verification,
         roots_are_private: private,
+        end_point: end_entity.and_then(|der| binding::end_point(der)),
         subject: certificate.as_ref().map(Certificate::subject).unwrap_or_default(),
         expires: certificate.as_ref().map(Certificate::not_after_text).unwrap_or_default(),
         valid_for: certificate.as_ref().and_then(|known| known.not_after().checked_sub(now())),

@@ -6,6 +6,7 @@
 //!
 //! The files are read anew for every connection, so that a renewed certificate needs no restart.
 
+mod binding;
 mod certificate;
 mod config;
 pub mod error;
