@@ -258,7 +258,6 @@ impl Exchange {
             }
             (State::Start, Challenge::Sasl { mechanisms }) => self.start_sasl(mechanisms),
             (State::Start, Challenge::Other { code }) => Err(AuthError::Unsupported(method_name(*code))),
-            (State::PasswordSent(method), Challenge::Ok) => Ok(self.accept(method)),
             (State::ScramStarted(mut scram), Challenge::SaslContinue(message)) => {
                 let proof = scram.prove(message)?;
                 self.state = State::ScramProved(scram);
@@ -270,7 +269,9 @@ impl Exchange {
                 self.state = State::ScramVerified(method);
                 Ok(Answer::Nothing)
             }
-            (State::ScramVerified(method), Challenge::Ok) => Ok(self.accept(method)),
+            (State::PasswordSent(method) | State::ScramVerified(method), Challenge::Ok) => {
+                Ok(self.accept(method))
+            }
             (state, challenge) => {
                 Err(AuthError::OutOfOrder { got: step_name(challenge), expected: expected_step(&state) })
             }

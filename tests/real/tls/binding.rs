@@ -49,7 +49,7 @@ async fn bound(server: &Postgres, certificate: &str, is_bound: bool, mode: Mode)
     options.policy.channel_binding = ChannelBinding::Require;
     match connect(&options, mode).await {
         Ok(connection) => {
-            assert!(is_bound && connection.method() == Method::ScramSha256Plus, "{certificate}")
+            assert!(is_bound && connection.method() == Method::ScramSha256Plus, "{certificate}");
         }
         Err(ClientError::Auth(AuthError::NoChannelBinding { .. })) => assert!(!is_bound, "{certificate}"),
         Err(error) => return Err(format!("{certificate}: {error}").into()),
