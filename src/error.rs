@@ -15,7 +15,7 @@ pub enum Exit {
     Usage = 2,
     /// The configuration is wrong.
     Configuration = 3,
-    /// The login was refused, or the role may not replicate.
+    /// The login was refused, TLS was not to be had as asked for, or the role may not replicate.
     Authentication = 4,
     /// The slot is lost, or changes are missing between the recorded position and the slot.
     SlotLost = 5,

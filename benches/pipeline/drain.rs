@@ -95,7 +95,7 @@ pub(crate) fn configuration(
     fs::create_dir_all(&folder)?;
     let file = folder.join(format!("{slot}.toml"));
     let text = format!(
-        "[source]\nserver = \"127.0.0.1\"\nport = {}\ndatabase = \"{database}\"\n[source.auth]\nuser = \"postgres\"\n\
+        "[source]\nserver = \"127.0.0.1\"\nport = {}\ndatabase = \"{database}\"\nsslmode = \"disable\"\n[source.auth]\nuser = \"postgres\"\n\
          [source.replication]\nslot = \"{slot}\"\n[sink.kafka]\nprefix = \"{slot}\"\n[sink.kafka.topics]\n\
          partitions = 4\n[sink.kafka.librdkafka]\n\"bootstrap.servers\" = \"{}\"\n",
         postgres.port(),

@@ -2,10 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::check::Report;
+use crate::check::{Report, tls};
 use crate::pipeline::PipelineOptions;
+use crate::postgres::auth::Method;
 use crate::postgres::catalog::{Catalog, CatalogError, Server};
 use crate::postgres::client::{LoginError, Mode};
+use crate::postgres::error::ClientError;
 
 /// A password file should be its owner's alone.
 pub(super) fn check_secret(report: &mut Report, options: &PipelineOptions) {
@@ -30,14 +32,25 @@ pub(super) async fn check_sql(report: &mut Report, options: &PipelineOptions) ->
     let to = &options.login.options;
     match catalog.server().await {
         Ok(server) => {
-            report.pass(
-                "login",
-                format!("{} at {}:{}, database {}", server.role, to.host, to.port, server.database),
-            );
+            let mut seen =
+                format!("{} at {}:{}, database {}", server.role, to.host, to.port, server.database);
+            let mut is_md5 = false;
+            if let Ok(connection) = catalog.connection().await {
+                tls::check(report, to, connection.tls());
+                seen = format!("{seen}, by {}", connection.method().name());
+                is_md5 = connection.method() == Method::Md5;
+            }
+            if is_md5 {
+                let repair = "SET password_encryption = 'scram-sha-256', set the role's password again, and ask for \
+                              scram-sha-256 in pg_hba.conf: PostgreSQL gives MD5 up";
+                report.warn("login", seen, repair);
+            } else {
+                report.pass("login", seen);
+            }
             Some((catalog, server))
         }
         Err(error) => {
-            report.fail("login", crate::error::chain(&error), hint(&error));
+            report.fail(stage(&error), crate::error::chain(&error), hint(&error));
             None
         }
     }
@@ -60,6 +73,15 @@ pub(super) async fn check_replication(report: &mut Report, options: &PipelineOpt
                 options.login.options.user
             ),
         ),
+    }
+}
+
+/// How far it came.
+fn stage(error: &CatalogError) -> &'static str {
+    match error {
+        CatalogError::Login(LoginError::Client(ClientError::Dial(_))) => "connection",
+        CatalogError::Login(LoginError::Client(ClientError::Tls(_))) => "tls",
+        _ => "login",
     }
 }
 

@@ -8,6 +8,7 @@ mod login;
 mod server;
 mod slot;
 mod tables;
+mod tls;
 
 use crate::pipeline::PipelineOptions;
 use crate::sink::kafka::KafkaOptions;

@@ -33,7 +33,7 @@ Exit codes:
    1  an error that needs a person
    2  the command line is wrong
    3  the configuration is wrong
-   4  the login was refused, or the role may not replicate
+   4  the login was refused, TLS was not to be had as asked for, or the role may not replicate
    5  the slot is lost, or changes are missing between the recorded position and the slot
    6  records were still in flight at the end of drain_timeout
    8  `check` found that `run` would not work

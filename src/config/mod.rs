@@ -5,6 +5,7 @@
 
 pub mod parse;
 pub mod resolve;
+pub mod source;
 pub mod suggest;
 pub mod units;
 
@@ -16,6 +17,8 @@ use serde::{Deserialize, Serialize};
 use crate::config::units::{Size, Span};
 use crate::encode::DeleteMode;
 use crate::secret_source::SecretSource;
+
+pub use source::{Auth, ChannelBinding, Plugin, Replication, Scheme, Source, SslMode};
 
 /// A pipeline.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -41,87 +44,6 @@ pub struct Config {
     pub delete: Delete,
     /// Where events go.
     pub sink: Sink,
-}
-
-/// `[source]`
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Source {
-    /// libpq URL or keyword/value string; the keys below win over what it says. Keep passwords out of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dsn: Option<String>,
-    /// Host name or address, or the folder of a Unix socket.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub server: Option<String>,
-    /// Port. Default: 5432.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub port: Option<u16>,
-    /// Database. Default: the user's name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub database: Option<String>,
-    /// How long connecting and logging in may take.
-    #[serde(default = "default_connect_timeout")]
-    pub connect_timeout: Span,
-    /// How to log in.
-    #[serde(default)]
-    pub auth: Auth,
-    /// The slot.
-    #[serde(default)]
-    pub replication: Replication,
-}
-
-/// `[source.auth]`
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Auth {
-    /// The scheme. `Password` covers trust, cleartext, MD5 and SCRAM-SHA-256: the server chooses.
-    #[serde(default)]
-    pub scheme: Scheme,
-    /// Role to log in as.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
-    /// Its password: a string, `{ env = "NAME" }` or `{ file = "PATH" }`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub password: Option<SecretSource>,
-}
-
-/// The login schemes.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
-pub enum Scheme {
-    /// User name and password.
-    #[default]
-    #[serde(alias = "password", alias = "PASSWORD")]
-    Password,
-}
-
-/// `[source.replication]`
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Replication {
-    /// Name of the replication slot.
-    #[serde(default = "default_slot")]
-    pub slot: String,
-    /// Whether `run` makes the slot if it does not exist.
-    #[serde(default = "yes")]
-    pub create: bool,
-    /// The output plugin.
-    #[serde(default)]
-    pub plugin: Plugin,
-}
-
-impl Default for Replication {
-    fn default() -> Self {
-        Self { slot: default_slot(), create: true, plugin: Plugin::default() }
-    }
-}
-
-/// The output plugins that can be read.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
-pub enum Plugin {
-    /// PostgreSQL's own `test_decoding`.
-    #[default]
-    #[serde(rename = "test_decoding")]
-    TestDecoding,
 }
 
 /// `[[tables]]`
@@ -263,16 +185,8 @@ fn default_drain_timeout() -> Span {
     Span(std::time::Duration::from_secs(30))
 }
 
-fn default_connect_timeout() -> Span {
-    Span(std::time::Duration::from_secs(30))
-}
-
 fn default_tables() -> Vec<Tables> {
     vec![Tables { include: "*.*".to_owned(), exclude: Vec::new() }]
-}
-
-fn default_slot() -> String {
-    "pgsluice".to_owned()
 }
 
 fn default_topic() -> String {

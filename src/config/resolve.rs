@@ -7,8 +7,8 @@ use crate::config::{Config, LibrdkafkaValue, Source};
 use crate::encode::EncodeOptions;
 use crate::pipeline::options::{PipelineOptions, SlotOptions};
 use crate::pipeline::table_filter::{Rule, TableFilter};
-use crate::postgres::client::Login;
-use crate::postgres::client::conninfo::{Conninfo, ConninfoError};
+use crate::postgres::client::conninfo::{Conninfo, ConninfoError, parse_roots};
+use crate::postgres::client::{Login, RequireAuth};
 use crate::secret_source::{REDACTED, SecretSource};
 use crate::sink::kafka::outcome::is_secret;
 use crate::sink::kafka::{KafkaOptions, TopicOptions};
@@ -72,10 +72,21 @@ pub fn login(source: &Source) -> Result<Login, ConfigError> {
     conninfo.port = source.port.or(conninfo.port);
     conninfo.database = or(&source.database, conninfo.database);
     conninfo.user = or(&source.auth.user, conninfo.user).or_else(|| std::env::var("USER").ok());
+    conninfo.sslmode = source.sslmode.map(Into::into).or(conninfo.sslmode);
+    conninfo.sslrootcert = source.sslrootcert.as_deref().map_or(conninfo.sslrootcert, parse_roots);
+    conninfo.sslsni = source.sslsni.or(conninfo.sslsni);
+    conninfo.channel_binding = source.auth.channel_binding.map(Into::into).or(conninfo.channel_binding);
+    if let Some(list) = &source.auth.require_auth {
+        let parsed = RequireAuth::parse(list);
+        conninfo.require_auth = Some(
+            parsed.map_err(|error| ConfigError::invalid("source.auth.require_auth", error.to_string()))?,
+        );
+    }
     conninfo.connect_timeout = Some(source.connect_timeout.0);
     let password = source.auth.password.clone().or(conninfo.password.take().map(SecretSource::Literal));
     let options = conninfo.into_options().map_err(|error| match error {
         ConninfoError::NoUser => ConfigError::invalid("source.auth.user", "is missing: which role logs in?"),
+        ConninfoError::SystemRootsNeedTheName(_) => ConfigError::invalid("source", error.to_string()),
         other => in_dsn(other),
     })?;
     Ok(Login { options, password })

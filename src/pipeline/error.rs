@@ -265,7 +265,9 @@ fn of_login(error: &LoginError) -> Disposition {
 fn of_client(error: &ClientError) -> Disposition {
     let class = error.classify();
     let exit = match class {
-        ErrorClass::LoginRefused | ErrorClass::NoReplicationRight => Exit::Authentication,
+        ErrorClass::LoginRefused | ErrorClass::TlsRefused | ErrorClass::NoReplicationRight => {
+            Exit::Authentication
+        }
         ErrorClass::SlotInUse { .. } => Exit::SlotInUse,
         ErrorClass::SlotLost => Exit::SlotLost,
         ErrorClass::SlotMissing => Exit::SlotMissing,

@@ -16,6 +16,7 @@ use super::protocol::sqlstate::SqlState;
 use super::protocol::startup::StartupError;
 use super::transport::dial::DialError;
 use super::transport::framed::ReceiveError;
+use super::transport::tls::TlsError;
 
 pub use class::ErrorClass;
 
@@ -26,6 +27,9 @@ pub enum ClientError {
     /// No connection.
     #[error(transparent)]
     Dial(#[from] DialError),
+    /// No TLS, or not as it was asked for.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Reading or writing failed.
     #[error("the connection to the server failed")]
     Io(#[from] io::Error),
@@ -127,6 +131,8 @@ impl ClientError {
         match self {
             Self::Dial(_) | Self::Io(_) | Self::Closed { .. } | Self::Timeout { .. } => ErrorClass::Retry,
             Self::Server(error) => class::classify_server(error),
+            Self::Tls(error) if error.is_transient() => ErrorClass::Retry,
+            Self::Tls(_) => ErrorClass::TlsRefused,
             Self::Auth(_) => ErrorClass::LoginRefused,
             Self::FrameTooLarge { .. } => ErrorClass::MessageTooLarge,
             Self::Protocol(_)

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use pgsluice::postgres::client::{ConnectOptions, Login, Mode};
+use pgsluice::postgres::client::{ConnectOptions, Login, Mode, SslMode};
 use pgsluice::secret::Secret;
 use pgsluice::secret_source::SecretSource;
 
@@ -163,6 +163,7 @@ fn tell_place(screen: &Screen, address: &str, log: &Path) -> Result<()> {
 fn login(address: &Address, database: &str) -> Login {
     let mut options = ConnectOptions::new(&address.host, &address.user, database);
     options.port = address.port;
+    options.tls.mode = SslMode::Prefer;
     "pgsluice demo".clone_into(&mut options.application_name);
     let password = address.password.clone().map(|password| SecretSource::Literal(Secret::new(password)));
     Login { options, password }

@@ -11,6 +11,8 @@
 mod acknowledgement;
 mod auth;
 mod back_pressure;
+#[path = "../support/certificates.rs"]
+mod certificates;
 mod copy_both;
 mod framing;
 mod handshake;
@@ -25,6 +27,7 @@ mod random_streams;
 mod stopping;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;
 mod waiting;
 
 use std::time::Duration;

@@ -33,9 +33,12 @@ mod servers;
 mod shared;
 mod suite;
 mod tally;
+mod tls;
 #[cfg(feature = "kafka")]
 mod values;
 
+#[path = "../support/certificates.rs"]
+mod certificates;
 #[path = "../support/corpus.rs"]
 #[expect(
     clippy::expect_used,
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
     left_behind::register(&mut suite);
     replay::register(&mut suite);
     server_encodings::register(&mut suite);
+    tls::register(&mut suite);
     #[cfg(feature = "kafka")]
     {
         golden::register(&mut suite);

@@ -99,6 +99,7 @@ fn configuration(slot: &str, database: &Address, bootstrap: &str, partitions: i3
 server = {host:?}
 port = {port}
 database = {database:?}
+sslmode = \"disable\"
 
 [source.auth]
 user = {user:?}

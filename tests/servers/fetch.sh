@@ -49,7 +49,7 @@ missing_for() { # the Debian packages that have to be installed first, if any
     case $1 in
     build)
         local need=() tool
-        for tool in gcc g++ make pkg-config; do command -v $tool >/dev/null || need+=("$tool"); done
+        for tool in gcc g++ make pkg-config openssl; do command -v $tool >/dev/null || need+=("$tool"); done
         pkg-config --exists openssl 2>/dev/null || need+=(libssl-dev)
         pkg-config --exists zlib 2>/dev/null || need+=(zlib1g-dev)
         echo "${need[*]:-}" ;;

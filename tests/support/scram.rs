@@ -12,7 +12,12 @@ pub(crate) struct ScramServer {
 impl ScramServer {
     /// Answers a client-first-message; [`ScramServer::first`] is the reply.
     pub(crate) fn new(password: &str, client_first: &str, iterations: u32) -> Self {
-        let bare = client_first.strip_prefix("n,,").expect("no channel binding");
+        Self::bound(password, client_first, iterations, "n,,")
+    }
+
+    /// The same for a client whose message begins with this header of channel binding.
+    pub(crate) fn bound(password: &str, client_first: &str, iterations: u32, header: &str) -> Self {
+        let bare = client_first.strip_prefix(header).expect("the header of channel binding");
         let nonce = bare.strip_prefix("n=,r=").expect("an empty user name and a nonce");
         let salt = b"0123456789abcdef";
         let first = format!("r={nonce}server,s={},i={iterations}", base64(salt));

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream};
 
 use super::scram::ScramServer;
 
@@ -119,8 +119,8 @@ impl Status {
 }
 
 /// The server's end of the pipe. Every method panics when the client does not keep to the script.
-pub(crate) struct Scripted {
-    pipe: DuplexStream,
+pub(crate) struct Scripted<P = DuplexStream> {
+    pipe: P,
 }
 
 /// The two ends of a pipe that holds `capacity` bytes each way: the client's and the server's.
@@ -129,25 +129,42 @@ pub(crate) fn pair(capacity: usize) -> (DuplexStream, Scripted) {
     (client, Scripted::over(server))
 }
 
-impl Scripted {
+impl<P: AsyncRead + AsyncWrite + Unpin> Scripted<P> {
     /// The server's end of a pipe.
-    pub(crate) fn over(pipe: DuplexStream) -> Self {
+    pub(crate) fn over(pipe: P) -> Self {
         Self { pipe }
     }
 
     /// The pipe, for whoever goes on without a script.
-    pub(crate) fn into_pipe(self) -> DuplexStream {
+    pub(crate) fn into_pipe(self) -> P {
         self.pipe
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         self.pipe.write_all(bytes).await.expect("the client is there");
+        self.pipe.flush().await.expect("the client is there");
     }
 
     /// Sends as much as the client takes before it hangs up.
     pub(crate) async fn send_or_lose(&mut self, bytes: &[u8]) {
         let outcome = self.pipe.write_all(bytes).await;
         drop(outcome);
+    }
+
+    /// Reads the request for TLS.
+    pub(crate) async fn expect_tls_request(&mut self) {
+        let mut request = [0; 8];
+        self.pipe.read_exact(&mut request).await.expect("a request for TLS");
+        assert_eq!(request, [0, 0, 0, 8, 4, 210, 22, 47]);
+    }
+
+    /// Reads the first record of a handshake.
+    pub(crate) async fn expect_client_hello(&mut self) {
+        let mut header = [0; 5];
+        self.pipe.read_exact(&mut header).await.expect("a record");
+        assert_eq!(header[0], 0x16, "a handshake");
+        let mut body = vec![0; usize::from(u16::from_be_bytes([header[3], header[4]]))];
+        self.pipe.read_exact(&mut body).await.expect("its body");
     }
 
     /// Reads the `StartupMessage` and returns its parameters.
@@ -197,6 +214,14 @@ impl Scripted {
     pub(crate) async fn expect_eof(&mut self) {
         let mut rest = Vec::new();
         self.pipe.read_to_end(&mut rest).await.unwrap();
+        assert_eq!(rest.escape_ascii().to_string(), "");
+    }
+
+    /// The same over TLS, whose end may be less orderly.
+    pub(crate) async fn expect_end(&mut self) {
+        let mut rest = Vec::new();
+        let ended = self.pipe.read_to_end(&mut rest).await;
+        assert!(ended.is_ok() || ended.is_err_and(|e| e.kind() == std::io::ErrorKind::UnexpectedEof));
         assert_eq!(rest.escape_ascii().to_string(), "");
     }
 

@@ -2,17 +2,20 @@
 //!
 //! [`Exchange`] is the state machine. It accepts a login only in the order the method prescribes: behind a SCRAM
 //! exchange the server's signature must have been verified before its word that all is well counts.
-//! What is not spoken here (GSSAPI, SSPI, channel binding, bearer tokens) ends in one error that names
-//! `pg_hba.conf`.
+//! Before a secret leaves, [`policy`] is asked. What is not spoken here (GSSAPI, SSPI, bearer tokens by SASL) ends in
+//! one error that names `pg_hba.conf`.
 
 pub mod cleartext;
 pub mod md5;
+pub mod policy;
+pub mod require;
 pub mod scram;
 
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
-use scram::Scram;
+use policy::{Channel, ChannelBinding, Policy, Release};
+use scram::{Binding, Scram};
 
 /// What the server asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +76,21 @@ pub enum Method {
     Md5,
     /// It proved that it knows the password as well.
     ScramSha256,
+    /// The same, and it holds the key of the certificate that we saw: nobody is between.
+    ScramSha256Plus,
+}
+
+impl Method {
+    /// Its name, as people know it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Trust => "no password (trust, or a certificate)",
+            Self::Cleartext => "clear-text password",
+            Self::Md5 => "MD5",
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::ScramSha256Plus => "SCRAM-SHA-256-PLUS",
+        }
+    }
 }
 
 /// The login cannot go on. No text holds a password or a part of one.
@@ -88,6 +106,45 @@ pub enum AuthError {
          this user and database"
     )]
     Unsupported(String),
+    /// The method is not among those that are allowed.
+    #[error(
+        "the server asks for {method}, which require_auth = {required} does not allow: correct pg_hba.conf, or is it \
+         another server?"
+    )]
+    NotAllowed {
+        /// What the server asks for.
+        method: &'static str,
+        /// What is allowed.
+        required: String,
+    },
+    /// A password would leave in the clear.
+    #[error(
+        "the server asks for the password by the method {method}, which would show it to the network, for there is no \
+         TLS: set sslmode = verify-full, have pg_hba.conf ask for scram-sha-256, or write require_auth = {method} to \
+         send it all the same"
+    )]
+    PasswordInTheClear {
+        /// The method.
+        method: &'static str,
+    },
+    /// A token would leave to somebody unknown.
+    #[error("the token is not sent: {problem}")]
+    TokenNotReleased {
+        /// What is missing, and which setting it is.
+        problem: &'static str,
+    },
+    /// Channel binding is demanded and cannot be had.
+    #[error("channel_binding = require: {problem}")]
+    NoChannelBinding {
+        /// Why not.
+        problem: &'static str,
+    },
+    /// The server offers what only one with TLS can.
+    #[error(
+        "the server offers SCRAM-SHA-256-PLUS on a connection without TLS: somebody between has taken TLS away; set \
+         sslmode = verify-full"
+    )]
+    PlusInTheClear,
     /// The server sent a step that does not belong here.
     #[error(
         "the server sent {got} where only {expected} is allowed: the login is refused, for it proves nothing"
@@ -132,7 +189,7 @@ enum State {
     /// Our proof left.
     ScramProved(Scram),
     /// The server's proof was right.
-    ScramVerified,
+    ScramVerified(Method),
     /// Accepted or failed: nothing may follow.
     Over,
 }
@@ -141,6 +198,8 @@ enum State {
 pub struct Exchange {
     user: String,
     password: Option<Secret>,
+    policy: Policy,
+    channel: Channel,
     state: State,
     method: Option<Method>,
 }
@@ -155,9 +214,14 @@ impl std::fmt::Debug for Exchange {
 }
 
 impl Exchange {
-    /// A login of `user`, with the password that is sent or proved if the server asks for it.
+    /// A login of `user` within this machine, with the password that is sent or proved if the server asks for it.
     pub fn new(user: String, password: Option<Secret>) -> Self {
-        Self { user, password, state: State::Start, method: None }
+        Self::with_policy(user, password, Policy::default(), Channel::Local)
+    }
+
+    /// A login of `user` by these rules, over this channel.
+    pub fn with_policy(user: String, password: Option<Secret>, policy: Policy, channel: Channel) -> Self {
+        Self { user, password, policy, channel, state: State::Start, method: None }
     }
 
     /// How the server let us in, once it has.
@@ -171,31 +235,43 @@ impl Exchange {
     /// milliseconds of CPU; all others take microseconds.
     pub fn answer(&mut self, challenge: &Challenge<'_>) -> Result<Answer, AuthError> {
         match (std::mem::replace(&mut self.state, State::Over), challenge) {
-            (State::Start, Challenge::Ok) => Ok(self.accept(Method::Trust)),
+            (State::Start, Challenge::Ok) => {
+                self.allow("none")?;
+                self.unbound("the server asked for no password")?;
+                Ok(self.accept(Method::Trust))
+            }
             (State::Start, Challenge::Cleartext) => {
+                self.allow("password")?;
+                self.unbound("the server asked for the password itself, not for SCRAM")?;
+                self.policy.release(Release::Itself, &self.channel)?;
                 let text = cleartext::answer(self.password()?);
                 self.state = State::PasswordSent(Method::Cleartext);
                 Ok(Answer::Password(text))
             }
             (State::Start, Challenge::Md5 { salt }) => {
+                self.allow("md5")?;
+                self.unbound("the server asked for MD5, not for SCRAM")?;
+                self.policy.release(Release::Md5, &self.channel)?;
                 let text = md5::answer(&self.user, self.password()?, *salt);
                 self.state = State::PasswordSent(Method::Md5);
                 Ok(Answer::Password(text))
             }
             (State::Start, Challenge::Sasl { mechanisms }) => self.start_sasl(mechanisms),
             (State::Start, Challenge::Other { code }) => Err(AuthError::Unsupported(method_name(*code))),
-            (State::PasswordSent(method), Challenge::Ok) => Ok(self.accept(method)),
             (State::ScramStarted(mut scram), Challenge::SaslContinue(message)) => {
                 let proof = scram.prove(message)?;
                 self.state = State::ScramProved(scram);
                 Ok(Answer::SaslResponse(proof))
             }
             (State::ScramProved(scram), Challenge::SaslFinal(message)) => {
+                let method = scram.method();
                 scram.verify(message)?;
-                self.state = State::ScramVerified;
+                self.state = State::ScramVerified(method);
                 Ok(Answer::Nothing)
             }
-            (State::ScramVerified, Challenge::Ok) => Ok(self.accept(Method::ScramSha256)),
+            (State::PasswordSent(method) | State::ScramVerified(method), Challenge::Ok) => {
+                Ok(self.accept(method))
+            }
             (state, challenge) => {
                 Err(AuthError::OutOfOrder { got: step_name(challenge), expected: expected_step(&state) })
             }
@@ -211,14 +287,69 @@ impl Exchange {
         self.password.as_ref().ok_or(AuthError::NoPassword)
     }
 
+    /// Refuses a method that the list does not have.
+    fn allow(&self, method: &'static str) -> Result<(), AuthError> {
+        let required = &self.policy.require_auth;
+        if required.allows(method) {
+            return Ok(());
+        }
+        let method = if method == "none" { "no authentication" } else { method };
+        Err(AuthError::NotAllowed { method, required: required.to_string() })
+    }
+
+    /// Refuses a login without channel binding where that is demanded.
+    fn unbound(&self, problem: &'static str) -> Result<(), AuthError> {
+        match self.policy.channel_binding {
+            ChannelBinding::Require => Err(AuthError::NoChannelBinding { problem }),
+            _ => Ok(()),
+        }
+    }
+
     fn start_sasl(&mut self, mechanisms: &[&[u8]]) -> Result<Answer, AuthError> {
-        if !mechanisms.contains(&scram::MECHANISM.as_bytes()) {
+        let offers = |name: &str| mechanisms.contains(&name.as_bytes());
+        if !offers(scram::MECHANISM) && !offers(scram::MECHANISM_PLUS) {
             return Err(AuthError::Unsupported(mechanism_names(mechanisms)));
         }
-        let scram = Scram::start(self.password()?);
+        self.allow("scram-sha-256")?;
+        let binding = self.choose_binding(offers(scram::MECHANISM_PLUS))?;
+        if !offers(binding.mechanism()) {
+            return Err(AuthError::Unsupported(mechanism_names(mechanisms)));
+        }
+        let mechanism = binding.mechanism();
+        let scram = Scram::start(self.password()?, binding);
         let response = scram.first_message();
         self.state = State::ScramStarted(scram);
-        Ok(Answer::SaslInitial { mechanism: scram::MECHANISM, response })
+        Ok(Answer::SaslInitial { mechanism, response })
+    }
+
+    /// What the login is bound to, and what the server is told about it.
+    fn choose_binding(&self, plus_offered: bool) -> Result<Binding, AuthError> {
+        let wanted = self.policy.channel_binding;
+        if wanted == ChannelBinding::Disable {
+            return Ok(Binding::None);
+        }
+        let hash = match &self.channel {
+            Channel::Clear { .. } if plus_offered => return Err(AuthError::PlusInTheClear),
+            Channel::Encrypted { end_point, .. } => end_point.clone(),
+            Channel::Local | Channel::Clear { .. } => {
+                self.unbound("there is no TLS to bind to: set sslmode")?;
+                None
+            }
+        };
+        match hash {
+            Some(hash) if plus_offered => Ok(Binding::EndPoint(hash)),
+            Some(_) => {
+                self.unbound("the server does not offer SCRAM-SHA-256-PLUS")?;
+                Ok(Binding::NotOffered)
+            }
+            None => {
+                self.unbound(
+                    "the signature of the server's certificate (Ed25519, say) has no digest to bind to: re-issue it \
+                     with SHA-256",
+                )?;
+                Ok(Binding::None)
+            }
+        }
     }
 }
 
@@ -260,7 +391,7 @@ fn step_name(challenge: &Challenge<'_>) -> &'static str {
 fn expected_step(state: &State) -> &'static str {
     match state {
         State::Start => "a request to authenticate",
-        State::PasswordSent(_) | State::ScramVerified => "AuthenticationOk",
+        State::PasswordSent(_) | State::ScramVerified(_) => "AuthenticationOk",
         State::ScramStarted(_) => "AuthenticationSASLContinue",
         State::ScramProved(_) => "AuthenticationSASLFinal",
         State::Over => "nothing",

@@ -1,3 +1,5 @@
+use super::policy::{Channel, ChannelBinding, Peer, Policy};
+use super::require::RequireAuth;
 use super::{Answer, AuthError, Challenge, Exchange, Method};
 
 fn exchange(password: Option<&str>) -> Exchange {
@@ -77,4 +79,90 @@ fn nothing_follows_a_failure() {
 fn debug_shows_no_password() {
     let shown = format!("{:?}", exchange(Some("hunter2")));
     assert!(shown.contains("ada") && !shown.contains("hunter2"), "{shown}");
+}
+
+fn bound(binding: ChannelBinding, channel: Channel) -> Exchange {
+    let policy = Policy { channel_binding: binding, ..Policy::default() };
+    Exchange::with_policy("ada".to_owned(), Some("x".to_owned().into()), policy, channel)
+}
+
+fn tls(hash: bool) -> Channel {
+    Channel::Encrypted { peer: Peer::Named, end_point: hash.then(|| vec![1; 32]) }
+}
+
+/// Which mechanism is chosen, and what the server is told (RFC 5802, section 6).
+#[test]
+fn choice_of_channel_binding() {
+    use ChannelBinding::{Disable, Prefer, Require};
+
+    let clear = || Channel::Clear { loopback: false };
+    for (binding, channel, plus, expected) in [
+        (Prefer, tls(true), true, Some(("SCRAM-SHA-256-PLUS", "p=tls-server-end-point,,"))),
+        (Prefer, tls(true), false, Some(("SCRAM-SHA-256", "y,,"))),
+        (Prefer, tls(false), true, Some(("SCRAM-SHA-256", "n,,"))),
+        (Prefer, tls(false), false, Some(("SCRAM-SHA-256", "n,,"))),
+        (Prefer, clear(), false, Some(("SCRAM-SHA-256", "n,,"))),
+        (Prefer, clear(), true, None),
+        (Prefer, Channel::Local, false, Some(("SCRAM-SHA-256", "n,,"))),
+        (Disable, tls(true), true, Some(("SCRAM-SHA-256", "n,,"))),
+        (Disable, tls(true), false, Some(("SCRAM-SHA-256", "n,,"))),
+        (Require, tls(true), true, Some(("SCRAM-SHA-256-PLUS", "p=tls-server-end-point,,"))),
+        (Require, tls(true), false, None),
+        (Require, tls(false), true, None),
+        (Require, clear(), false, None),
+        (Require, Channel::Local, false, None),
+    ] {
+        let case = format!("{binding:?} {channel:?} {plus}");
+        let mut mechanisms: Vec<&[u8]> = vec![b"SCRAM-SHA-256"];
+        if plus {
+            mechanisms.insert(0, b"SCRAM-SHA-256-PLUS");
+        }
+        let answer = bound(binding, channel).answer(&Challenge::Sasl { mechanisms });
+        match (answer, expected) {
+            (Ok(Answer::SaslInitial { mechanism, response }), Some((wanted, header))) => {
+                assert_eq!(mechanism, wanted, "{case}");
+                assert!(response.starts_with(format!("{header}n=,r=").as_bytes()), "{case}");
+            }
+            (Err(AuthError::NoChannelBinding { .. } | AuthError::PlusInTheClear), None) => {}
+            (answer, _) => panic!("{case}: {answer:?}"),
+        }
+    }
+}
+
+/// Only what is bound is a login where binding is demanded.
+#[test]
+fn nothing_but_scram_is_bound() {
+    for challenge in [Challenge::Ok, Challenge::Cleartext, Challenge::Md5 { salt: [0; 4] }] {
+        let error = bound(ChannelBinding::Require, tls(true)).answer(&challenge).unwrap_err();
+        assert!(matches!(error, AuthError::NoChannelBinding { .. }), "{challenge:?} {error}");
+    }
+}
+
+/// The list is asked before anything is sent.
+#[test]
+fn required_methods() {
+    for (list, ok, cleartext, md5, scram) in [
+        ("", true, true, true, true),
+        ("scram-sha-256", false, false, false, true),
+        ("password,none", true, true, false, false),
+        ("!none", false, true, true, true),
+        ("gss", false, false, false, false),
+    ] {
+        let allowed = |challenge: &Challenge<'_>| {
+            let policy = Policy { require_auth: RequireAuth::parse(list).unwrap(), ..Policy::default() };
+            let password = Some("x".to_owned().into());
+            let mut exchange = Exchange::with_policy("ada".to_owned(), password, policy, Channel::Local);
+            match exchange.answer(challenge) {
+                Ok(_) => true,
+                Err(AuthError::NotAllowed { required, .. }) => {
+                    assert_eq!(required, list);
+                    false
+                }
+                Err(error) => panic!("{error}"),
+            }
+        };
+        let md5_challenge = Challenge::Md5 { salt: [0; 4] };
+        let found = [Challenge::Ok, Challenge::Cleartext, md5_challenge, sasl()].map(|c| allowed(&c));
+        assert_eq!(found, [ok, cleartext, md5, scram], "{list}");
+    }
 }

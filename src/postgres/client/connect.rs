@@ -6,6 +6,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout};
 
 use super::options::{ConnectOptions, Mode, SessionSettings};
+use super::ways;
+use crate::postgres::auth::policy::{Channel, Peer};
 use crate::postgres::auth::{Exchange, Method};
 use crate::postgres::error::ClientError;
 use crate::postgres::protocol::error::ProtocolError;
@@ -16,6 +18,7 @@ use crate::postgres::protocol::startup::{Session, Startup, Step};
 use crate::postgres::transport::dial::{DialError, Dialed, dial};
 use crate::postgres::transport::framed::{Framed, ReceiveError};
 use crate::postgres::transport::stream::Stream;
+use crate::postgres::transport::tls::TlsSession;
 
 /// A server that refuses without a length writes no more than a line.
 const PLAIN_ERROR_LIMIT: usize = 8 << 10;
@@ -30,17 +33,31 @@ pub struct Connection<S> {
     /// A query was sent and its `ReadyForQuery` has not come.
     pub(super) busy: bool,
     round_trip: Option<Duration>,
+    tls: Option<TlsSession>,
     without_sender_timeout: bool,
 }
 
-/// Opens a connection and logs in. Dropping the future closes what is half open.
+/// Opens a connection and logs in, with TLS as the options say. Dropping the future closes what is half open.
 pub async fn connect(options: &ConnectOptions, mode: Mode) -> Result<Connection<Stream>, ClientError> {
     let target = options.target();
-    connect_with(async || dial(&target).await, options, mode).await
+    connect_over(async || dial(&target).await, options, mode).await
 }
 
-/// Like [`connect`], over a stream of the caller's making. `dial` is called once, and once more when the server
-/// refuses `wal_sender_timeout` at login.
+/// Like [`connect`], over connections of the caller's making. `dial` is called for each attempt: with and without
+/// TLS where the mode has both, and once more when the server refuses `wal_sender_timeout` at login.
+pub async fn connect_over<S>(
+    dial: impl AsyncFn() -> Result<Dialed<S>, DialError>,
+    options: &ConnectOptions,
+    mode: Mode,
+) -> Result<Connection<Stream<S>>, ClientError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    within(options, ways::log_in(&dial, options, mode)).await
+}
+
+/// Logs in over a stream of the caller's making as it is, without asking for TLS. `dial` is called once, and once
+/// more when the server refuses `wal_sender_timeout` at login.
 pub async fn connect_with<S>(
     dial: impl AsyncFn() -> Result<Dialed<S>, DialError>,
     options: &ConnectOptions,
@@ -49,24 +66,52 @@ pub async fn connect_with<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let after = options.connect_timeout;
-    let attempt = async {
-        let first = login(dial().await?, options, &options.settings, mode).await;
-        let refused =
-            matches!(&first, Err(error) if error.sqlstate() == Some(SqlState::CANT_CHANGE_PARAMETER));
-        if !refused || mode != Mode::Replication || options.settings.wal_sender_timeout.is_none() {
-            return first;
-        }
-        let settings = SessionSettings { wal_sender_timeout: None, ..options.settings.clone() };
-        let mut connection = login(dial().await?, options, &settings, mode).await?;
-        connection.without_sender_timeout = true;
-        Ok(connection)
+    let open = async || {
+        let Dialed { stream, round_trip } = dial().await?;
+        Ok(Opened { stream, round_trip, tls: None, channel: Channel::Local })
     };
-    timeout(after, attempt).await.unwrap_or(Err(ClientError::Timeout { doing: "logging in", after }))
+    within(options, log_in(&open, options, mode)).await
+}
+
+/// One time-out over everything: resolving, connecting, TLS, logging in.
+async fn within<T>(
+    options: &ConnectOptions,
+    login: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
+    let after = options.connect_timeout;
+    timeout(after, Box::pin(login)).await.unwrap_or(Err(ClientError::Timeout { doing: "logging in", after }))
+}
+
+/// A connection on which nothing of the login has been said.
+pub(super) struct Opened<S> {
+    pub(super) stream: S,
+    pub(super) round_trip: Option<Duration>,
+    pub(super) tls: Option<TlsSession>,
+    pub(super) channel: Channel,
+}
+
+/// Logs in, and once more without `wal_sender_timeout` where the server refuses that.
+pub(super) async fn log_in<S>(
+    open: &impl AsyncFn() -> Result<Opened<S>, ClientError>,
+    options: &ConnectOptions,
+    mode: Mode,
+) -> Result<Connection<S>, ClientError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let first = login(open().await?, options, &options.settings, mode).await;
+    let refused = matches!(&first, Err(error) if error.sqlstate() == Some(SqlState::CANT_CHANGE_PARAMETER));
+    if !refused || mode != Mode::Replication || options.settings.wal_sender_timeout.is_none() {
+        return first;
+    }
+    let settings = SessionSettings { wal_sender_timeout: None, ..options.settings.clone() };
+    let mut connection = login(open().await?, options, &settings, mode).await?;
+    connection.without_sender_timeout = true;
+    Ok(connection)
 }
 
 async fn login<S>(
-    dialed: Dialed<S>,
+    opened: Opened<S>,
     options: &ConnectOptions,
     settings: &SessionSettings,
     mode: Mode,
@@ -74,9 +119,16 @@ async fn login<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut framed = Framed::new(dialed.stream);
+    let mut framed = Framed::new(opened.stream);
     send_startup(&mut framed, options, settings, mode).await?;
-    let mut startup = Startup::new(Exchange::new(options.user.clone(), options.password.clone()));
+    let is_verified = !matches!(&opened.channel, Channel::Encrypted { peer: Peer::Unverified, .. });
+    let exchange = Exchange::with_policy(
+        options.user.clone(),
+        options.password.clone(),
+        options.policy.clone(),
+        opened.channel,
+    );
+    let mut startup = Startup::new(exchange);
     let session = loop {
         let header = match framed.read_frame(&startup.limits()).await {
             Ok(header) => header,
@@ -93,6 +145,7 @@ where
             Step::Ready(session) => break *session,
         }
     };
+    warn_of_method(session.method, is_verified);
     framed.resize(QUERY_BUFFER, options.max_query_row);
     Ok(Connection {
         framed,
@@ -100,9 +153,25 @@ where
         max_query_row: options.max_query_row,
         max_stream_message: options.max_stream_message,
         busy: false,
-        round_trip: dialed.round_trip,
+        round_trip: opened.round_trip,
+        tls: opened.tls,
         without_sender_timeout: false,
     })
+}
+
+/// What is worth a word about how the server let us in.
+fn warn_of_method(method: Method, is_verified: bool) {
+    if method == Method::Md5 {
+        tracing::warn!(
+            "the server asked for an MD5 password, which PostgreSQL gives up: set password_encryption = \
+             scram-sha-256 and the role's password again"
+        );
+    }
+    if matches!(method, Method::Cleartext | Method::Md5) && !is_verified {
+        tracing::warn!(
+            "the password went to a server whose certificate was not verified: set sslmode = verify-full"
+        );
+    }
 }
 
 /// The read buffer of a connection that runs queries.
@@ -179,6 +248,11 @@ impl<S> Connection<S> {
     /// An estimate of the round trip; `None` for a Unix-domain socket.
     pub fn round_trip(&self) -> Option<Duration> {
         self.round_trip
+    }
+
+    /// What was agreed on with TLS; `None` in the clear.
+    pub fn tls(&self) -> Option<&TlsSession> {
+        self.tls.as_ref()
     }
 
     /// Whether the server refused `wal_sender_timeout` at login and has its own.

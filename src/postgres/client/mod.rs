@@ -10,8 +10,12 @@ pub mod options;
 pub mod query;
 pub mod replication;
 pub mod stream;
+mod ways;
 
-pub use connect::{Connection, connect, connect_with};
+pub use crate::postgres::auth::policy::{ChannelBinding, Policy, SecretKind};
+pub use crate::postgres::auth::require::{RequireAuth, RequireAuthError};
+pub use crate::postgres::transport::tls::{Roots, SslMode, TlsOptions, TlsSession, Verification};
+pub use connect::{Connection, connect, connect_over, connect_with};
 pub use login::{Dial, Login, LoginError};
 pub use options::{ConnectOptions, Mode, SessionSettings};
 pub use query::ResultSet;

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use crate::postgres::auth::policy::Policy;
 use crate::postgres::protocol::frame::{DEFAULT_QUERY_LIMIT, DEFAULT_STREAM_LIMIT};
 use crate::postgres::transport::dial::Target;
+use crate::postgres::transport::tls::TlsOptions;
 use crate::secret::Secret;
 
 /// Everything needed to open a connection. `Debug` shows no password.
@@ -13,12 +15,16 @@ pub struct ConnectOptions {
     pub host: String,
     /// The port.
     pub port: u16,
+    /// TLS.
+    pub tls: TlsOptions,
     /// The role.
     pub user: String,
     /// The database.
     pub database: String,
     /// The password, sent or proved only if the server asks.
     pub password: Option<Secret>,
+    /// What may be told to whom.
+    pub policy: Policy,
     /// Shown in the server's views and log, and matched by `synchronous_standby_names`.
     pub application_name: String,
     /// For resolving, connecting and logging in together.
@@ -36,14 +42,16 @@ pub struct ConnectOptions {
 }
 
 impl ConnectOptions {
-    /// Options with the usual defaults: port 5432, no password, 10 s to log in, pinned settings.
+    /// Options with the usual defaults: port 5432, TLS with any certificate, no password, 10 s to log in, pinned settings.
     pub fn new(host: &str, user: &str, database: &str) -> Self {
         Self {
             host: host.to_owned(),
             port: 5432,
+            tls: TlsOptions::default(),
             user: user.to_owned(),
             database: database.to_owned(),
             password: None,
+            policy: Policy::default(),
             application_name: "pgsluice".to_owned(),
             connect_timeout: Duration::from_secs(10),
             receive_buffer: None,
@@ -52,6 +60,17 @@ impl ConnectOptions {
             settings: SessionSettings::default(),
             extra: Vec::new(),
         }
+    }
+
+    /// Whether the host is the folder of a Unix-domain socket.
+    pub fn is_local(&self) -> bool {
+        self.host.starts_with('/')
+    }
+
+    /// Whether the host is this machine, by the network.
+    pub(super) fn is_loopback(&self) -> bool {
+        let address = self.host.parse::<std::net::IpAddr>();
+        self.host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
     }
 
     pub(super) fn target(&self) -> Target {

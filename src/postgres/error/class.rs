@@ -52,6 +52,8 @@ pub enum ErrorClass {
     BadPluginOption,
     /// User, password, database or `pg_hba.conf`.
     LoginRefused,
+    /// The server offers no TLS, or its certificate or what it can do is not taken.
+    TlsRefused,
     /// A setting cannot be set at login on this server.
     SettingRefused,
     /// A message is longer than the configured limit.
@@ -113,6 +115,7 @@ impl ErrorClass {
                 "check user, password, database and pg_hba.conf (its line must name the database; the keyword \
                  replication is for physical connections)"
             }
+            Self::TlsRefused => "check sslmode, sslrootcert and the server's certificate",
             Self::SettingRefused => "the server does not take this setting at login: remove it",
             Self::MessageTooLarge => "raise the limit if rows of this size are meant to be streamed",
             Self::Fatal => "a fault of the server, of a proxy between, or of this program",

@@ -11,7 +11,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::{Instant, timeout};
 
-use super::stream::Stream;
+use super::socket::Socket;
 
 /// A name with more addresses than this is tried with the first ones.
 const MAX_ADDRESSES: usize = 16;
@@ -79,7 +79,7 @@ pub enum DialError {
 }
 
 /// Opens a connection. Dropping the future closes what is half open.
-pub async fn dial(target: &Target) -> Result<Dialed<Stream>, DialError> {
+pub async fn dial(target: &Target) -> Result<Dialed<Socket>, DialError> {
     if target.host.starts_with('/') {
         return dial_unix(target).await;
     }
@@ -94,7 +94,7 @@ pub async fn dial(target: &Target) -> Result<Dialed<Stream>, DialError> {
         let started = Instant::now();
         match timeout(share, connect_tcp(address, target.receive_buffer)).await {
             Ok(Ok(stream)) => {
-                return Ok(Dialed { stream: Stream::Tcp(stream), round_trip: Some(started.elapsed()) });
+                return Ok(Dialed { stream: Socket::Tcp(stream), round_trip: Some(started.elapsed()) });
             }
             Ok(Err(source)) => last = Some(DialError::Connect { address: address.to_string(), source }),
             Err(_) => {
@@ -138,19 +138,19 @@ async fn connect_tcp(address: SocketAddr, receive_buffer: Option<u32>) -> io::Re
 }
 
 #[cfg(unix)]
-async fn dial_unix(target: &Target) -> Result<Dialed<Stream>, DialError> {
+async fn dial_unix(target: &Target) -> Result<Dialed<Socket>, DialError> {
     use tokio::net::UnixStream;
 
     let path = format!("{}/.s.PGSQL.{}", target.host.trim_end_matches('/'), target.port);
     match timeout(target.timeout, UnixStream::connect(&path)).await {
-        Ok(Ok(stream)) => Ok(Dialed { stream: Stream::Unix(stream), round_trip: None }),
+        Ok(Ok(stream)) => Ok(Dialed { stream: Socket::Unix(stream), round_trip: None }),
         Ok(Err(source)) => Err(DialError::Connect { address: path, source }),
         Err(_) => Err(DialError::Timeout { address: path, after: target.timeout }),
     }
 }
 
 #[cfg(not(unix))]
-async fn dial_unix(target: &Target) -> Result<Dialed<Stream>, DialError> {
+async fn dial_unix(target: &Target) -> Result<Dialed<Socket>, DialError> {
     Err(DialError::Connect {
         address: target.host.clone(),
         source: io::Error::new(io::ErrorKind::Unsupported, "Unix-domain sockets exist on Unix only"),

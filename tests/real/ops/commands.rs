@@ -163,7 +163,7 @@ fn succeeds(ended: &Ended) -> &str {
 
 fn url(address: &Address, password: &str) -> String {
     let Address { host, port, user, database, .. } = address;
-    format!("postgresql://{user}:{}@{host}:{port}/{database}", password.replace(' ', "%20"))
+    format!("postgresql://{user}:{}@{host}:{port}/{database}?sslmode=disable", password.replace(' ', "%20"))
 }
 
 /// The temporary slots of this database.

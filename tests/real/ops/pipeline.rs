@@ -39,6 +39,7 @@ impl<'a> Pipeline<'a> {
             .with("source", "server", &quote(&address.host))
             .with("source", "port", &address.port.to_string())
             .with("source", "database", &quote(&address.database))
+            .with("source", "sslmode", "\"disable\"")
             .with("source.auth", "user", &quote(&address.user))
             .with("source.auth", "password", &quote(address.password.as_deref().unwrap_or(POSTGRES_SECRET)))
             .slot(prefix)

@@ -24,8 +24,22 @@ fn logins(suite: &mut Suite) {
     suite.postgres(OLDEST_TO_NEWEST, "a_wrong_password_is_code_4", async |context| {
         for user in ["pw_user", "md5_user", "scram_user"] {
             let address = Address { user: user.to_owned(), ..context.postgres()? };
-            let pipeline = Pipeline::new(context, &address, &context.kafka()?);
+            let pipeline = Pipeline::new(context, &address, &context.kafka()?).with(
+                "source.auth",
+                "require_auth",
+                "\"password,md5,scram-sha-256\"",
+            );
             pipeline.refusal()?.refused(4, &["password authentication failed", user, "pg_hba.conf"]);
+        }
+        Ok(())
+    });
+    suite.postgres(OLDEST_TO_NEWEST, "a_password_in_the_clear_is_code_4", async |context| {
+        for (user, method) in [("pw_user", "password"), ("md5_user", "md5")] {
+            let address = Address { user: user.to_owned(), ..context.postgres()? };
+            let pipeline = Pipeline::new(context, &address, &context.kafka()?);
+            pipeline
+                .refusal()?
+                .refused(4, &[&format!("require_auth = {method}"), "scram-sha-256", "sslmode"]);
         }
         Ok(())
     });

@@ -1,4 +1,4 @@
-use super::{ITERATION_LIMIT, Scram, check_iterations};
+use super::{Binding, ITERATION_LIMIT, Scram, check_iterations};
 use crate::postgres::auth::AuthError;
 
 #[test]
@@ -19,7 +19,7 @@ fn iteration_counts() {
 /// The crate below must not refuse what is allowed here with words of its own.
 #[test]
 fn the_limit_itself_is_taken() {
-    let mut scram = Scram::start(&"pencil".to_owned().into());
+    let mut scram = Scram::start(&"pencil".to_owned().into(), Binding::None);
     let nonce = String::from_utf8(scram.first_message()).unwrap().replace("n,,n=,r=", "");
     let first = format!("r={nonce}x,s=QSXCR+Q6sek8bf92,i={ITERATION_LIMIT}");
     let last = String::from_utf8(scram.prove(first.as_bytes()).unwrap()).unwrap();
@@ -28,7 +28,9 @@ fn the_limit_itself_is_taken() {
 
 #[test]
 fn a_nonce_is_drawn_each_time() {
-    let first = |password: &str| Scram::start(&password.to_owned().into()).first_message();
-    assert_ne!(first("x"), first("x"));
-    assert!(first("x").starts_with(b"n,,n=,r="));
+    let first = |binding| Scram::start(&"x".to_owned().into(), binding).first_message();
+    assert_ne!(first(Binding::None), first(Binding::None));
+    assert!(first(Binding::None).starts_with(b"n,,n=,r="));
+    assert!(first(Binding::NotOffered).starts_with(b"y,,n=,r="));
+    assert!(first(Binding::EndPoint(vec![1; 32])).starts_with(b"p=tls-server-end-point,,n=,r="));
 }

@@ -3,7 +3,7 @@
 use super::ConninfoError;
 
 /// Taken by [`Conninfo::set`](super::Conninfo::set).
-const SUPPORTED: [&str; 10] = [
+const SUPPORTED: [&str; 14] = [
     "host",
     "port",
     "user",
@@ -12,21 +12,23 @@ const SUPPORTED: [&str; 10] = [
     "application_name",
     "connect_timeout",
     "options",
+    "require_auth",
+    "channel_binding",
     "sslmode",
+    "sslrootcert",
+    "sslsni",
     "client_encoding",
 ];
 
-const NO_TLS: &str = "TLS is not available in this build";
+const NO_TLS: &str = "this build does not do that";
 
 /// Keys of libpq, and what to do instead.
-const UNSUPPORTED: [(&str, &str); 38] = [
+const UNSUPPORTED: [(&str, &str); 34] = [
     ("hostaddr", "put the address into host"),
     ("passfile", "give the password itself"),
     ("service", "write the service's settings out"),
     ("servicefile", "write the service's settings out"),
     ("fallback_application_name", "set application_name"),
-    ("require_auth", "let pg_hba.conf on the server decide"),
-    ("channel_binding", NO_TLS),
     ("keepalives", "TCP keepalives are always on"),
     ("keepalives_idle", "TCP keepalives follow the system's settings"),
     ("keepalives_interval", "TCP keepalives follow the system's settings"),
@@ -51,10 +53,8 @@ const UNSUPPORTED: [(&str, &str); 38] = [
     ("sslkeylogfile", NO_TLS),
     ("sslpassword", NO_TLS),
     ("sslcertmode", NO_TLS),
-    ("sslrootcert", NO_TLS),
     ("sslcrl", NO_TLS),
     ("sslcrldir", NO_TLS),
-    ("sslsni", NO_TLS),
     ("ssl_min_protocol_version", NO_TLS),
     ("ssl_max_protocol_version", NO_TLS),
     ("oauth_issuer", "bearer tokens are not spoken here"),

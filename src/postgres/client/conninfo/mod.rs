@@ -11,6 +11,9 @@ mod url;
 use std::time::Duration;
 
 use super::options::ConnectOptions;
+use crate::postgres::auth::policy::ChannelBinding;
+use crate::postgres::auth::require::{RequireAuth, RequireAuthError};
+use crate::postgres::transport::tls::{Roots, SslMode, TlsOptions};
 use crate::secret::Secret;
 
 /// The host when none is given. libpq would look for a socket's folder, which differs between builds.
@@ -52,11 +55,15 @@ pub enum ConninfoError {
         /// What the key takes.
         expected: &'static str,
     },
-    /// TLS is asked for.
+    /// The system's authorities have issued certificates to everybody, so the name must be looked at.
     #[error(
-        "sslmode={0} asks for TLS, which is not available in this build: use sslmode=disable on a trusted network"
+        "sslrootcert = system goes with sslmode = verify-full alone, not with {0}: anybody can have a certificate of \
+         the system's authorities, for a name of their own"
     )]
-    TlsNotAvailable(&'static str),
+    SystemRootsNeedTheName(&'static str),
+    /// A list of methods that is none.
+    #[error(transparent)]
+    RequireAuth(#[from] RequireAuthError),
     /// No role is named.
     #[error("the connection string names no user")]
     NoUser,
@@ -81,6 +88,16 @@ pub struct Conninfo {
     pub connect_timeout: Option<Duration>,
     /// Settings in the syntax of `options`.
     pub options: Option<String>,
+    /// The methods the server may ask for.
+    pub require_auth: Option<RequireAuth>,
+    /// Whether the login is tied to the server's certificate.
+    pub channel_binding: Option<ChannelBinding>,
+    /// Whether TLS is used.
+    pub sslmode: Option<SslMode>,
+    /// Which authorities are trusted.
+    pub sslrootcert: Option<Roots>,
+    /// Whether the server is told the host's name in the clear.
+    pub sslsni: Option<bool>,
 }
 
 impl Conninfo {
@@ -96,10 +113,14 @@ impl Conninfo {
 
     /// The options of a connection, with this crate's defaults for what the string leaves open.
     pub fn into_options(self) -> Result<ConnectOptions, ConninfoError> {
+        let tls = self.tls()?;
         let user = self.user.filter(|user| !user.is_empty()).ok_or(ConninfoError::NoUser)?;
         let host = self.host.filter(|host| !host.is_empty());
         let database = self.database.filter(|name| !name.is_empty()).unwrap_or_else(|| user.clone());
         let mut options = ConnectOptions::new(host.as_deref().unwrap_or(DEFAULT_HOST), &user, &database);
+        options.tls = tls;
+        options.policy.require_auth = self.require_auth.unwrap_or_default();
+        options.policy.channel_binding = self.channel_binding.unwrap_or_default();
         options.password = self.password;
         options.settings.user_options = self.options;
         if let Some(port) = self.port {
@@ -114,6 +135,19 @@ impl Conninfo {
         Ok(options)
     }
 
+    /// The options of TLS.
+    fn tls(&self) -> Result<TlsOptions, ConninfoError> {
+        let roots = self.sslrootcert.clone().unwrap_or_default();
+        let mode = match (self.sslmode, &roots) {
+            (None, Roots::System) => SslMode::VerifyFull,
+            (mode, _) => mode.unwrap_or_default(),
+        };
+        if roots == Roots::System && mode != SslMode::VerifyFull {
+            return Err(ConninfoError::SystemRootsNeedTheName(mode.name()));
+        }
+        Ok(TlsOptions { mode, roots, sni: self.sslsni.unwrap_or(true) })
+    }
+
     /// Takes one key and its value, from either form; `at` is where the key stands.
     fn set(&mut self, key: &str, value: String, at: usize) -> Result<(), ConninfoError> {
         match key {
@@ -125,7 +159,11 @@ impl Conninfo {
             "application_name" => self.application_name = Some(value),
             "connect_timeout" => self.connect_timeout = parse_timeout(&value)?,
             "options" => self.options = Some(value),
-            "sslmode" => check_sslmode(&value)?,
+            "require_auth" => self.require_auth = Some(RequireAuth::parse(&value)?),
+            "channel_binding" => self.channel_binding = Some(parse_channel_binding(&value)?),
+            "sslmode" => self.sslmode = Some(parse_sslmode(&value)?),
+            "sslrootcert" => self.sslrootcert = parse_roots(&value),
+            "sslsni" => self.sslsni = Some(parse_switch("sslsni", &value)?),
             "client_encoding" => check_encoding(&value)?,
             key => return Err(keys::refuse(key, at)),
         }
@@ -161,14 +199,30 @@ fn parse_timeout(value: &str) -> Result<Option<Duration>, ConninfoError> {
     }
 }
 
-/// The weak modes are content without TLS, which is what they get.
-fn check_sslmode(value: &str) -> Result<(), ConninfoError> {
+fn parse_sslmode(value: &str) -> Result<SslMode, ConninfoError> {
+    let expected = "disable, allow, prefer, require, verify-ca or verify-full";
+    SslMode::from_name(value).ok_or(ConninfoError::BadValue { key: "sslmode", expected })
+}
+
+fn parse_channel_binding(value: &str) -> Result<ChannelBinding, ConninfoError> {
+    let expected = "disable, prefer or require";
+    ChannelBinding::from_name(value).ok_or(ConninfoError::BadValue { key: "channel_binding", expected })
+}
+
+/// A file, or `system`.
+pub fn parse_roots(value: &str) -> Option<Roots> {
     match value {
-        "disable" | "allow" | "prefer" => Ok(()),
-        "require" => Err(ConninfoError::TlsNotAvailable("require")),
-        "verify-ca" => Err(ConninfoError::TlsNotAvailable("verify-ca")),
-        "verify-full" => Err(ConninfoError::TlsNotAvailable("verify-full")),
-        _ => Err(ConninfoError::BadValue { key: "sslmode", expected: "disable, allow or prefer" }),
+        "" => None,
+        "system" => Some(Roots::System),
+        path => Some(Roots::File(path.into())),
+    }
+}
+
+fn parse_switch(key: &'static str, value: &str) -> Result<bool, ConninfoError> {
+    match value {
+        "1" => Ok(true),
+        "0" => Ok(false),
+        _ => Err(ConninfoError::BadValue { key, expected: "0 or 1" }),
     }
 }
 

@@ -3,6 +3,8 @@ use std::time::Duration;
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
 use super::{Conninfo, ConninfoError};
+use crate::postgres::auth::policy::{ChannelBinding, Policy};
+use crate::postgres::transport::tls::{Roots, SslMode, TlsOptions};
 
 type Seen = (Option<String>, Option<u16>, Option<String>, Option<String>, Option<String>);
 
@@ -80,17 +82,40 @@ fn refused(text: &str) -> ConninfoError {
 
 #[test]
 fn tls() {
-    for mode in ["disable", "allow", "prefer"] {
-        assert!(Conninfo::parse(&format!("sslmode={mode}")).is_ok());
-        assert!(Conninfo::parse(&format!("postgres://h/?sslmode={mode}")).is_ok());
+    let tls = |text: &str| Conninfo::parse(text).unwrap().into_options().map(|options| options.tls);
+    for mode in SslMode::ALL {
+        assert_eq!(tls(&format!("user=u sslmode={}", mode.name())).unwrap().mode, mode);
+        assert_eq!(tls(&format!("postgres://u@h/?sslmode={}", mode.name())).unwrap().mode, mode);
     }
-    for mode in ["require", "verify-ca", "verify-full"] {
-        let error = refused(&format!("sslmode={mode}"));
-        assert!(matches!(error, ConninfoError::TlsNotAvailable(m) if m == mode));
-        assert!(error.to_string().contains("not available in this build"));
-    }
-    assert!(matches!(refused("postgres://h/?ssl=true"), ConninfoError::TlsNotAvailable("require")));
+    assert_eq!(tls("postgres://u@h/?ssl=true").unwrap().mode, SslMode::Require);
+    assert_eq!(tls("user=u").unwrap(), TlsOptions::default());
     assert!(matches!(refused("sslmode=Disable"), ConninfoError::BadValue { key: "sslmode", .. }));
+    assert!(matches!(refused("sslsni=yes"), ConninfoError::BadValue { key: "sslsni", .. }));
+    let file = tls("user=u sslrootcert=/etc/ca.crt sslsni=0").unwrap();
+    assert_eq!((file.roots, file.sni), (Roots::File("/etc/ca.crt".into()), false));
+}
+
+#[test]
+fn rules_of_the_login() {
+    let policy = |text: &str| Conninfo::parse(text).unwrap().into_options().map(|options| options.policy);
+    assert_eq!(policy("user=u").unwrap(), Policy::default());
+    let strict = policy("user=u channel_binding=require require_auth=scram-sha-256").unwrap();
+    assert_eq!(strict.channel_binding, ChannelBinding::Require);
+    assert!(strict.require_auth.names("scram-sha-256") && !strict.require_auth.allows("md5"));
+    assert!(matches!(refused("channel_binding=on"), ConninfoError::BadValue { key: "channel_binding", .. }));
+    assert!(matches!(refused("require_auth=md5,!none"), ConninfoError::RequireAuth(_)));
+}
+
+/// A certificate of the system's authorities proves nothing without its name.
+#[test]
+fn system_roots() {
+    let tls = |text: &str| Conninfo::parse(text).unwrap().into_options().map(|options| options.tls);
+    let whole = tls("user=u sslrootcert=system").unwrap();
+    assert_eq!((whole.mode, whole.roots), (SslMode::VerifyFull, Roots::System));
+    for mode in ["disable", "allow", "prefer", "require", "verify-ca"] {
+        let error = tls(&format!("user=u sslrootcert=system sslmode={mode}")).unwrap_err();
+        assert_eq!(error, ConninfoError::SystemRootsNeedTheName(mode));
+    }
 }
 
 #[test]
@@ -106,7 +131,7 @@ fn keys_that_are_not_taken() {
         assert_eq!(refused(&format!("{key}=x")), expected);
         assert_eq!(refused(&format!("postgresql://h/?{key}=x")), expected);
     }
-    for key in ["hostaddr", "sslrootcert", "target_session_attrs", "service", "channel_binding"] {
+    for key in ["hostaddr", "sslcrl", "target_session_attrs", "service", "sslkey"] {
         let error = refused(&format!("{key}=x"));
         assert!(matches!(error, ConninfoError::UnsupportedKey { key: k, .. } if k == key), "{error}");
     }

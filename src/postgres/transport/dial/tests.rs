@@ -3,7 +3,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{DialError, Dialed, Target, dial};
-use crate::postgres::transport::stream::Stream;
+use crate::postgres::transport::socket::Socket;
 
 fn run<T>(test: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test)
@@ -24,7 +24,7 @@ fn tcp_by_name() {
         let Dialed { mut stream, round_trip } = dialed.unwrap();
         assert!(round_trip.is_some_and(|time| time < Duration::from_secs(5)));
         assert!(!stream.is_unix());
-        let Stream::Tcp(tcp) = &stream else { panic!() };
+        let Socket::Tcp(tcp) = &stream else { panic!() };
         assert!(tcp.nodelay().unwrap());
         // A dead network is found by the kernel, within two minutes.
         let options = socket2::SockRef::from(tcp);
