@@ -174,14 +174,14 @@ fn check(
     ))?;
     let payloads: Vec<Vec<u8>> =
         rows.into_iter().flatten().flatten().map(|data| corpus::unhex(&data)).collect();
-    let mut decoder = TestDecoding::new();
+    let mut plugin = TestDecoding::new();
     let mut expected = changes.iter();
     for payload in &payloads {
         let shown = || {
             let shown = payload.escape_ascii().to_string();
             shown.chars().take(6000).collect::<String>()
         };
-        let decoded = match decoder.decode(payload).map_err(|error| format!("{error}: {}", shown()))? {
+        let decoded = match plugin.decode(payload).map_err(|error| format!("{error}: {}", shown()))? {
             Decoded::Begin(_) | Decoded::Commit(_) => continue,
             Decoded::Change(change) => change,
             other => return Err(format!("{other:?}").into()),

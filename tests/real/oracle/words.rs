@@ -1,6 +1,7 @@
 //! Names and texts that a simple parser stumbles over.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use crate::random::Random;
 
@@ -116,7 +117,8 @@ pub(crate) fn incompressible(random: &mut Random, shortest: u64, longest: u64) -
     let length = usize::try_from(random.between(shortest, longest)).unwrap_or_default();
     let mut text = String::with_capacity(length + 16);
     while text.len() < length {
-        text.push_str(&format!("{:016x}", random.next()));
+        // Writing to a String cannot fail.
+        let _ok = write!(text, "{:016x}", random.next());
     }
     text.truncate(length);
     text
