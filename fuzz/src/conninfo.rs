@@ -1,0 +1,202 @@
+//! Connection strings.
+//!
+//! Input: text.
+//!
+//! Promised: pairs are read as a plain reader after libpq's manual reads them. What was read of any string, written
+//! as pairs and as a URL, is read again. The text as a password comes back from both forms. Neither an error nor
+//! `Debug` shows what was in a value.
+
+use std::fmt::Write as _;
+
+use pgsluice::postgres::client::conninfo::{Conninfo, ConninfoError};
+use pgsluice::secret::Secret;
+
+/// Runs all checks of this module.
+pub fn check(input: &[u8]) {
+    let Ok(text) = str::from_utf8(input) else { return };
+    let is_url = text.starts_with("postgres://") || text.starts_with("postgresql://");
+    match Conninfo::parse(text) {
+        Ok(read) => {
+            if !is_url {
+                let pairs = plain_pairs(text).expect("the plain reader takes it");
+                as_pairs_say(&read, &pairs);
+            }
+            written_again(&read);
+            shows_no_password(&read);
+        }
+        Err(error) => {
+            if !is_url && matches!(error, ConninfoError::Syntax { .. }) {
+                let pairs = plain_pairs(text);
+                assert!(
+                    pairs.is_none_or(|pairs| pairs.iter().any(|(key, _)| !is_key(key))),
+                    "{error}: {text:?}"
+                );
+            }
+            shows_no_text(&error, text);
+        }
+    }
+    password_survives(text);
+}
+
+/// Key and value of each pair; `None` where libpq would refuse the text, or where it ends in a backslash, which
+/// libpq takes for nothing.
+fn plain_pairs(text: &str) -> Option<Vec<(String, String)>> {
+    let space = |c: &char| matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}');
+    let mut rest: Vec<char> = text.chars().rev().collect();
+    let mut pairs = Vec::new();
+    loop {
+        while rest.pop_if(|c| space(c)).is_some() {}
+        if rest.is_empty() {
+            return Some(pairs);
+        }
+        let mut key = String::new();
+        while let Some(c) = rest.pop_if(|c| *c != '=' && !space(c)) {
+            key.push(c);
+        }
+        while rest.pop_if(|c| space(c)).is_some() {}
+        rest.pop_if(|c| *c == '=')?;
+        while rest.pop_if(|c| space(c)).is_some() {}
+        let quoted = rest.pop_if(|c| *c == '\'').is_some();
+        let mut value = String::new();
+        loop {
+            match rest.pop() {
+                Some('\\') => value.push(rest.pop()?),
+                Some('\'') if quoted => break,
+                Some(c) if !quoted && space(&c) => break,
+                Some(c) => value.push(c),
+                None if quoted => return None,
+                None => break,
+            }
+        }
+        pairs.push((key, value));
+    }
+}
+
+/// The last value of each key counts.
+fn as_pairs_say(read: &Conninfo, pairs: &[(String, String)]) {
+    let last =
+        |key: &str| pairs.iter().rev().find(|(found, _)| found == key).map(|(_, value)| value.as_str());
+    assert_eq!(read.host.as_deref(), last("host"));
+    assert_eq!(read.user.as_deref(), last("user"));
+    assert_eq!(read.password.as_ref().map(Secret::expose), last("password"));
+    assert_eq!(read.database.as_deref(), last("dbname"));
+    assert_eq!(read.application_name.as_deref(), last("application_name"));
+    assert_eq!(read.options.as_deref(), last("options"));
+    assert_eq!(read.port.map(u64::from), last("port").filter(|port| !port.is_empty()).map(number));
+    let seconds = last("connect_timeout").map(|text| number(text.trim())).filter(|seconds| *seconds > 0);
+    assert_eq!(read.connect_timeout.map(|timeout| timeout.as_secs()), seconds.map(|seconds| seconds.max(2)));
+    for (key, value) in pairs {
+        match key.as_str() {
+            "host" => assert!(!value.contains(',')),
+            "sslmode" => assert!(["disable", "allow", "prefer"].contains(&value.as_str())),
+            "client_encoding" => {
+                let plain = value.to_ascii_lowercase().replace(['-', '_'], "");
+                assert!(["utf8", "unicode"].contains(&plain.as_str()));
+            }
+            "port" => assert!(value.is_empty() || (1..=65_535).contains(&number(value))),
+            "connect_timeout" => assert!(number(value.trim()) <= 86_400),
+            "user" | "password" | "dbname" | "application_name" | "options" => {}
+            key => panic!("{key} was taken"),
+        }
+    }
+}
+
+fn number(text: &str) -> u64 {
+    text.parse().expect("a number was taken")
+}
+
+/// Every value of a connection string, by its key.
+fn members(read: &Conninfo) -> Vec<(&'static str, String)> {
+    let text = |key, value: &Option<String>| value.clone().map(|value| (key, value));
+    [
+        text("host", &read.host),
+        read.port.map(|port| ("port", port.to_string())),
+        text("user", &read.user),
+        read.password.as_ref().map(|password| ("password", password.expose().to_owned())),
+        text("dbname", &read.database),
+        text("application_name", &read.application_name),
+        read.connect_timeout.map(|timeout| ("connect_timeout", timeout.as_secs().to_string())),
+        text("options", &read.options),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn written_again(read: &Conninfo) {
+    let expected = members(read);
+    let pairs: Vec<String> = expected.iter().map(|(key, value)| format!("{key}={}", quoted(value))).collect();
+    let pairs = pairs.join(" ");
+    assert_eq!(members(&Conninfo::parse(&pairs).expect("pairs")), expected, "{pairs}");
+    // A zero byte cannot stand in a URL.
+    if expected.iter().all(|(_, value)| !value.contains('\0')) {
+        let parameters: Vec<String> =
+            expected.iter().map(|(key, value)| format!("{key}={}", percent(value, |_| false))).collect();
+        let url =
+            format!("postgresql://{}{}", if parameters.is_empty() { "" } else { "?" }, parameters.join("&"));
+        assert_eq!(members(&Conninfo::parse(&url).expect("a URL")), expected, "{url}");
+    }
+}
+
+fn quoted(value: &str) -> String {
+    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+/// Percent-encoded, but for the bytes that are `kept`.
+fn percent(value: &str, kept: impl Fn(u8) -> bool) -> String {
+    value.bytes().fold(String::new(), |mut out, byte| {
+        if kept(byte) {
+            out.push(char::from(byte));
+        } else {
+            write!(out, "%{byte:02x}").expect("a String takes all");
+        }
+        out
+    })
+}
+
+/// Behind user and password of a URL, and as a pair.
+fn password_survives(text: &str) {
+    let pairs = Conninfo::parse(&format!("user=ada password={}", quoted(text))).expect("pairs");
+    assert_eq!(pairs.password.as_ref().map(Secret::expose), Some(text));
+    if !text.contains('\0') {
+        // An `@` in a password is clear enough.
+        let kept =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"@:+;,=&-_.~!$'()* \"<>[]{}|\\^`#".contains(&byte);
+        let url = format!("postgres://ada:{}@host:5/db", percent(text, kept));
+        let read = Conninfo::parse(&url).expect("a URL");
+        assert_eq!(read.password.as_ref().map(Secret::expose), Some(text), "{url}");
+        assert_eq!(
+            (read.user.as_deref(), read.host.as_deref(), read.port),
+            (Some("ada"), Some("host"), Some(5))
+        );
+    }
+}
+
+/// All that an error says of the text is a key, and only one that looks like a key.
+fn shows_no_text(error: &ConninfoError, text: &str) {
+    match error {
+        ConninfoError::UnknownKey { key, .. } => {
+            assert!(is_key(key), "{key}");
+        }
+        ConninfoError::Syntax { at, .. } => assert!(*at <= text.len(), "{at}"),
+        // The rest holds nothing of the text: `&'static str` only.
+        ConninfoError::UnsupportedKey { .. }
+        | ConninfoError::BadValue { .. }
+        | ConninfoError::TlsNotAvailable(_) => {}
+        error => panic!("{error:?}"),
+    }
+}
+
+/// Whether it looks like a key, and not like a part of a password that was not quoted.
+fn is_key(key: &str) -> bool {
+    (1..=32).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
+/// `Debug` is the same whatever the password.
+fn shows_no_password(read: &Conninfo) {
+    let mut other = read.clone();
+    other.password = other.password.map(|_| Secret::new("another".to_owned()));
+    assert_eq!(format!("{read:?}"), format!("{other:?}"));
+    let options = [read, &other].map(|read| format!("{:?}", read.clone().into_options()));
+    assert_eq!(options[0], options[1]);
+}
