@@ -182,7 +182,8 @@ fn shows_no_text(error: &ConninfoError, text: &str) {
         // The rest holds nothing of the text: `&'static str` only.
         ConninfoError::UnsupportedKey { .. }
         | ConninfoError::BadValue { .. }
-        | ConninfoError::TlsNotAvailable(_) => {}
+        | ConninfoError::SystemRootsNeedTheName(_)
+        | ConninfoError::RequireAuth(_) => {}
         error => panic!("{error:?}"),
     }
 }

@@ -1,6 +1,6 @@
 //! TLS to the server (manual, "SSL Session Encryption", and libpq's "SSL Support"), by rustls with ring.
 //!
-//! [`secure`](handshake::secure) asks for it and shakes hands. Which certificates are taken is decided in
+//! [`secure`] asks for it and shakes hands. Which certificates are taken is decided in
 //! [`verify`](self), where they come from in `roots`. Whether a connection is tried with TLS, without, or both is
 //! the client's business.
 //!
