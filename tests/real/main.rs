@@ -22,8 +22,6 @@ mod left_behind;
 #[cfg(feature = "kafka")]
 mod ops;
 #[cfg(feature = "kafka")]
-mod oracle;
-#[cfg(feature = "kafka")]
 mod pgsluice;
 #[cfg(feature = "kafka")]
 mod random;
@@ -81,7 +79,6 @@ fn main() -> ExitCode {
     {
         golden::register(&mut suite);
         values::register(&mut suite);
-        oracle::register(&mut suite);
         ops::register(&mut suite);
         chaos::register(&mut suite);
         large::register(&mut suite);
