@@ -88,7 +88,13 @@ fn as_pairs_say(read: &Conninfo, pairs: &[(String, String)]) {
     for (key, value) in pairs {
         match key.as_str() {
             "host" => assert!(!value.contains(',')),
-            "sslmode" => assert!(["disable", "allow", "prefer"].contains(&value.as_str())),
+            "sslmode" => {
+                let modes = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+                assert!(modes.contains(&value.as_str()));
+            }
+            "channel_binding" => assert!(["disable", "prefer", "require"].contains(&value.as_str())),
+            "sslsni" => assert!(["0", "1"].contains(&value.as_str())),
+            "require_auth" | "sslrootcert" => {}
             "client_encoding" => {
                 let plain = value.to_ascii_lowercase().replace(['-', '_'], "");
                 assert!(["utf8", "unicode"].contains(&plain.as_str()));
