@@ -94,14 +94,14 @@ fn as_pairs_say(read: &Conninfo, pairs: &[(String, String)]) {
             }
             "channel_binding" => assert!(["disable", "prefer", "require"].contains(&value.as_str())),
             "sslsni" => assert!(["0", "1"].contains(&value.as_str())),
-            "require_auth" | "sslrootcert" => {}
             "client_encoding" => {
                 let plain = value.to_ascii_lowercase().replace(['-', '_'], "");
                 assert!(["utf8", "unicode"].contains(&plain.as_str()));
             }
             "port" => assert!(value.is_empty() || (1..=65_535).contains(&number(value))),
             "connect_timeout" => assert!(number(value.trim()) <= 86_400),
-            "user" | "password" | "dbname" | "application_name" | "options" => {}
+            "user" | "password" | "dbname" | "application_name" | "options" | "require_auth"
+            | "sslrootcert" => {}
             key => panic!("{key} was taken"),
         }
     }
