@@ -19,7 +19,7 @@ pub use backslash::Backslashed;
 pub use error::DecodeError;
 
 /// One decoded payload.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Decoded<'a> {
     /// `BEGIN`.
     Begin(Begin),
@@ -212,10 +212,11 @@ fn undouble_into(text: &[u8], quote: u8, plain: &mut Vec<u8>) {
 }
 
 /// The columns of one tuple, in the order printed: a view into the payload.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Columns<'a> {
     payload: &'a [u8],
     spans: &'a [ColumnSpan],
+    shape: u64,
 }
 
 /// One column of a tuple.
@@ -231,10 +232,22 @@ pub struct ColumnValue<'a> {
     pub value: Literal<'a>,
 }
 
+impl std::fmt::Debug for Columns<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
 impl<'a> Columns<'a> {
     /// A view of `spans`, which must have been made from `payload`.
-    pub fn new(payload: &'a [u8], spans: &'a [ColumnSpan]) -> Self {
-        Self { payload, spans }
+    fn new(payload: &'a [u8], spans: &'a [ColumnSpan], shape: u64) -> Self {
+        Self { payload, spans, shape }
+    }
+
+    /// A number that says which columns these are: tuples with an equal one declare the same columns, whatever
+    /// decoder they come from. The reverse does not hold.
+    pub fn shape(&self) -> (u64, usize) {
+        (self.shape, self.spans.len())
     }
 
     /// How many columns were printed.
@@ -253,29 +266,43 @@ impl<'a> Columns<'a> {
         self.spans.iter().map(move |span| column(payload, *span))
     }
 
+    /// The values alone, in the order printed.
+    pub fn values(&self) -> impl ExactSizeIterator<Item = Literal<'a>> + use<'a> {
+        let payload = self.payload;
+        self.spans.iter().map(move |span| literal(payload, *span))
+    }
+
     /// The column at `index`.
     pub fn get(&self, index: usize) -> Option<ColumnValue<'a>> {
         self.spans.get(index).map(|span| column(self.payload, *span))
     }
 }
 
+/// An out-of-range span would be a bug of the decoder; it must not become a panic.
+fn slice(payload: &[u8], start: u32, end: u32) -> &[u8] {
+    payload.get(start as usize..end as usize).unwrap_or_default()
+}
+
+fn literal(payload: &[u8], span: ColumnSpan) -> Literal<'_> {
+    let value = slice(payload, span.value_start, span.value_end);
+    match span.kind {
+        LiteralKind::Null => Literal::Null,
+        LiteralKind::UnchangedToast => Literal::UnchangedToast,
+        LiteralKind::Boolean => Literal::Boolean(value == b"true"),
+        LiteralKind::Number => Literal::Number(value),
+        LiteralKind::Bits => Literal::Bits(value),
+        LiteralKind::Text => Literal::Text(value),
+        LiteralKind::EscapedText => Literal::EscapedText(value),
+    }
+}
+
 fn column(payload: &[u8], span: ColumnSpan) -> ColumnValue<'_> {
-    // An out-of-range span would be a bug of the decoder; it must not become a panic.
-    let slice = |start: u32, end: u32| payload.get(start as usize..end as usize).unwrap_or_default();
-    let value = slice(span.value_start, span.value_end);
+    let slice = |start: u32, end: u32| slice(payload, start, end);
     ColumnValue {
         name: Ident(slice(span.name_start, span.name_end)),
         type_text: slice(span.name_end + 1, span.type_end),
         declaration: slice(span.name_start, span.type_end),
-        value: match span.kind {
-            LiteralKind::Null => Literal::Null,
-            LiteralKind::UnchangedToast => Literal::UnchangedToast,
-            LiteralKind::Boolean => Literal::Boolean(value == b"true"),
-            LiteralKind::Number => Literal::Number(value),
-            LiteralKind::Bits => Literal::Bits(value),
-            LiteralKind::Text => Literal::Text(value),
-            LiteralKind::EscapedText => Literal::EscapedText(value),
-        },
+        value: literal(payload, span),
     }
 }
 

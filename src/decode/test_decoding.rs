@@ -61,10 +61,26 @@ enum Line<'a> {
 struct ChangeLine<'a> {
     relation: Relation<'a>,
     op: Operation,
-    /// How many of the spans are the old tuple's, where there is one.
-    old: Option<usize>,
-    /// Whether there is a new tuple.
-    new: bool,
+    /// The old tuple, which the first spans are of.
+    old: Option<Tuple>,
+    /// The new tuple, which the other spans are of.
+    new: Option<Tuple>,
+}
+
+/// A tuple that was read.
+#[derive(Clone, Copy)]
+struct Tuple {
+    /// The spans up to its end.
+    end: usize,
+    /// The shape of its declarations.
+    shape: u64,
+}
+
+impl Row {
+    /// The tuple whose last column was just read.
+    fn tuple(&self) -> Tuple {
+        Tuple { end: self.spans.len(), shape: self.declarations.shape() }
+    }
 }
 
 impl TestDecoding {
@@ -87,12 +103,13 @@ impl TestDecoding {
         };
         Ok(match line {
             Line::Change(line) => {
-                let (old, new) = self.row.spans.split_at_checked(line.old.unwrap_or(0)).unwrap_or_default();
+                let end = line.old.map_or(0, |old| old.end);
+                let (old, new) = self.row.spans.split_at_checked(end).unwrap_or_default();
                 Decoded::Change(RowChange {
                     relation: line.relation,
                     op: line.op,
-                    old: line.old.map(|_| Columns::new(payload, old)),
-                    new: line.new.then(|| Columns::new(payload, new)),
+                    old: line.old.map(|tuple| Columns::new(payload, old, tuple.shape)),
+                    new: line.new.map(|tuple| Columns::new(payload, new, tuple.shape)),
                 })
             }
             Line::Truncate { restart_seqs, cascade } => {
@@ -135,19 +152,19 @@ impl TestDecoding {
         op: Operation,
         input: &'a [u8],
     ) -> Parsed<'a, ChangeLine<'a>> {
-        let mut change = ChangeLine { relation, op, old: None, new: false };
+        let mut change = ChangeLine { relation, op, old: None, new: None };
         let mut rest = input;
         if op == Operation::Update
             && let Some(old) = input.strip_prefix(b" old-key:")
         {
             let (behind, ()) = columns::columns(payload, old, &mut self.row)?;
-            change.old = Some(self.row.spans.len());
+            change.old = Some(self.row.tuple());
             (rest, _) = expect("a column or ` new-tuple:`", literal(" new-tuple:")).parse(behind)?;
         }
         let (rest, present) = columns::tuple(payload, rest, &mut self.row)?;
         match op {
-            Operation::Delete => change.old = present.then_some(self.row.spans.len()),
-            Operation::Insert | Operation::Update => change.new = present,
+            Operation::Delete => change.old = present.then(|| self.row.tuple()),
+            Operation::Insert | Operation::Update => change.new = present.then(|| self.row.tuple()),
         }
         Ok((rest, change))
     }

@@ -4,6 +4,8 @@
 //! A plan is made of the columns a row prints, and of the catalog for what rows do not tell: types' modifiers,
 //! the key, the replica identity. It fits a row as long as the row declares the same columns.
 
+use std::cell::Cell;
+
 use super::charset::{Charset, InvalidText};
 use super::error::{EncodeError, PlanError};
 use super::json::{self, Quotes};
@@ -49,6 +51,8 @@ pub struct TablePlan {
     pub(super) shows_old_rows: bool,
     /// Whether a column that an old row does not print was NULL, and not left out.
     pub(super) absent_is_null: bool,
+    /// The shape of the last row that declared the very columns of the plan.
+    shape: Cell<Option<(u64, usize)>>,
 }
 
 /// How one column is encoded.
@@ -91,6 +95,7 @@ impl TablePlan {
                 .map_or(Key::None, |names| Key::find(names, &columns)),
             shows_old_rows: is_full || table.is_none(),
             absent_is_null: is_full && complete,
+            shape: Cell::new(None),
             name,
             columns,
         })
@@ -113,8 +118,16 @@ impl TablePlan {
 
     /// Whether a new row declares the very columns of the plan.
     pub fn matches(&self, columns: &Columns<'_>) -> bool {
-        columns.len() == self.columns.len()
-            && columns.iter().zip(&self.columns).all(|(printed, column)| column.declares(printed))
+        // Rows of a table come one behind the other: nearly always their shape was looked at before.
+        if self.shape.get() == Some(columns.shape()) {
+            return true;
+        }
+        let matches = columns.len() == self.columns.len()
+            && columns.iter().zip(&self.columns).all(|(printed, column)| column.declares(printed));
+        if matches {
+            self.shape.set(Some(columns.shape()));
+        }
+        matches
     }
 
     /// Finds the columns of an old row, which are some of the plan's, in the same order: for each column of the

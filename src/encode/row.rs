@@ -66,12 +66,12 @@ impl<'a> Rows<'a> {
     ) -> Result<(), EncodeError> {
         let start = target.out.len();
         target.out.push(b'{');
-        let values = self.new.iter().flat_map(Columns::iter);
-        for (index, (column, printed)) in self.plan.columns.iter().zip(values).enumerate() {
+        let values = self.new.iter().flat_map(Columns::values);
+        for (index, (column, value)) in self.plan.columns.iter().zip(values).enumerate() {
             if column.omitted {
                 continue;
             }
-            match self.sent(index, printed.value) {
+            match self.sent(index, value) {
                 Some(value) => self.push_member(column, value, start, target)?,
                 None => unknown.push(column),
             }

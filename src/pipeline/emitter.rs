@@ -72,6 +72,17 @@ pub enum Taken {
     InPart,
 }
 
+/// What is left of a message, and may have to wait.
+#[derive(Debug)]
+pub enum Unfinished<'m> {
+    /// The table of a change, at its place in the transaction, needs a new plan.
+    Change(RowChange<'m>, Source),
+    /// Tables to be looked up.
+    Truncate(Truncate<'m>),
+    /// Its topic may have to be made.
+    Message(LogicalMessage<'m>),
+}
+
 /// Turns messages into records and keeps the books on transactions and positions.
 #[derive(Debug)]
 pub struct Emitter<'a, S, D: Dial = Login> {
@@ -94,13 +105,14 @@ pub struct Emitter<'a, S, D: Dial = Login> {
 }
 
 impl<S: Sink, D: Dial> Emitter<'_, S, D> {
-    /// Takes one decoded message with its `dataStart`. `commit_time` is for a BEGIN.
-    pub async fn message(
+    /// Takes one decoded message with its `dataStart`, as far as that goes without waiting: nearly every one is dealt
+    /// with here. What is left comes back, for [`Emitter::finish`]. `commit_time` is for a BEGIN.
+    pub fn message<'m>(
         &mut self,
-        decoded: Decoded<'_>,
+        decoded: Decoded<'m>,
         lsn: Lsn,
         commit_time: CommitTime,
-    ) -> Result<Taken, PipelineError> {
+    ) -> Result<Option<Unfinished<'m>>, PipelineError> {
         self.ack.received(lsn);
         match decoded {
             Decoded::Begin(_) if self.open.is_some() => return Err(unexpected(lsn, NESTED)),
@@ -110,13 +122,35 @@ impl<S: Sink, D: Dial> Emitter<'_, S, D> {
                 self.ack.begin();
             }
             Decoded::Commit(commit) => self.commit(commit.xid, lsn)?,
-            Decoded::Change(change) => self.change(&change, lsn).await?,
-            Decoded::Truncate(truncate) => return self.truncate(&truncate, lsn).await,
-            Decoded::Message(message) => self.logical_message(&message, lsn).await?,
+            Decoded::Change(change) => {
+                let waits = self.change(&change, lsn)?;
+                return Ok(waits.map(|source| Unfinished::Change(change, source)));
+            }
+            Decoded::Truncate(truncate) => return Ok(Some(Unfinished::Truncate(truncate))),
+            Decoded::Message(message) => return Ok(Some(Unfinished::Message(message))),
             Decoded::TwoPhase(_) => return Err(unexpected(lsn, TWO_PHASE)),
             Decoded::Streamed(_) => return Err(unexpected(lsn, STREAMED)),
         }
-        Ok(Taken::Whole)
+        Ok(None)
+    }
+
+    /// Does the rest, which may wait for the catalog and for topics to be made.
+    pub async fn finish(&mut self, rest: Unfinished<'_>, lsn: Lsn) -> Result<Taken, PipelineError> {
+        match rest {
+            Unfinished::Change(change, source) => {
+                self.load(change.relation, Some(&change), lsn).await?;
+                if self.try_change(&change, &source)? {
+                    Ok(Taken::Whole)
+                } else {
+                    Err(unexpected(lsn, CONTRADICTION))
+                }
+            }
+            Unfinished::Truncate(truncate) => self.truncate(&truncate, lsn).await,
+            Unfinished::Message(message) => {
+                self.logical_message(&message, lsn).await?;
+                Ok(Taken::Whole)
+            }
+        }
     }
 
     /// Takes a keepalive.
@@ -150,21 +184,18 @@ impl<S: Sink, D: Dial> Emitter<'_, S, D> {
         Ok(open.next_change(lsn, self.last_commit))
     }
 
-    async fn change(&mut self, change: &RowChange<'_>, lsn: Lsn) -> Result<(), PipelineError> {
+    /// Takes a change; its place in the transaction comes back if its table needs a new plan first.
+    fn change(&mut self, change: &RowChange<'_>, lsn: Lsn) -> Result<Option<Source>, PipelineError> {
         let source = self.next_change(lsn)?;
         #[cfg(feature = "sabotage")]
         if sabotage::skips_row(lsn) {
-            return Ok(());
+            return Ok(None);
         }
         #[cfg(feature = "sabotage")]
         if sabotage::is(Fault::RowAsPosition) {
             self.delivery.ends_at(lsn);
         }
-        if self.try_change(change, &source)? {
-            return Ok(());
-        }
-        self.load(change.relation, Some(change), lsn).await?;
-        if self.try_change(change, &source)? { Ok(()) } else { Err(unexpected(lsn, CONTRADICTION)) }
+        Ok(if self.try_change(change, &source)? { None } else { Some(source) })
     }
 
     /// Encodes a change. `false`: its table needs a new plan first.

@@ -2,9 +2,8 @@
 //!
 //! The message lies in the read buffer as long as that takes, so nothing is read; but the server must hear of us.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::AsyncWrite;
@@ -36,10 +35,6 @@ impl<C: AsyncWrite + Unpin> Heartbeat<'_, C> {
     /// Waits for `work` and sends what falls due meanwhile.
     pub async fn beside<T>(mut self, work: impl Future<Output = T>) -> Result<T, ClientError> {
         let mut work = pin!(work);
-        // Nearly every message is dealt with at once: it costs no timer.
-        if let Poll::Ready(done) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
-            return Ok(done);
-        }
         loop {
             tokio::select! {
                 biased;

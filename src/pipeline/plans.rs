@@ -41,7 +41,10 @@ pub struct Planned {
 pub struct Plans {
     filter: TableFilter,
     charset: Charset,
-    by_name: HashMap<Box<[u8]>, Treatment>,
+    by_name: HashMap<Box<[u8]>, usize>,
+    treatments: Vec<(Box<[u8]>, Treatment)>,
+    /// Of the table asked for last: changes of one table come one behind the other.
+    last: usize,
     /// Topics whose existence was made sure of.
     topics: HashSet<String>,
 }
@@ -49,12 +52,33 @@ pub struct Plans {
 impl Plans {
     /// No plans yet.
     pub fn new(filter: TableFilter, charset: Charset) -> Self {
-        Self { filter, charset, by_name: HashMap::new(), topics: HashSet::new() }
+        Self {
+            filter,
+            charset,
+            by_name: HashMap::new(),
+            treatments: Vec::new(),
+            last: 0,
+            topics: HashSet::new(),
+        }
     }
 
     /// The treatment of a table, if it is known.
     pub fn get(&mut self, relation: Relation<'_>) -> Option<&mut Treatment> {
-        self.by_name.get_mut(relation.text)
+        let is_last = self.treatments.get(self.last).is_some_and(|(name, _)| **name == *relation.text);
+        if !is_last {
+            self.last = *self.by_name.get(relation.text)?;
+        }
+        self.treatments.get_mut(self.last).map(|(_, treatment)| treatment)
+    }
+
+    /// Sets what is done with a table.
+    fn set(&mut self, relation: Relation<'_>, treatment: Treatment) {
+        if let Some(known) = self.get(relation) {
+            *known = treatment;
+        } else {
+            self.by_name.insert(relation.text.into(), self.treatments.len());
+            self.treatments.push((relation.text.into(), treatment));
+        }
     }
 
     /// Whether a topic still has to be prepared. Asked once for each.
@@ -79,13 +103,12 @@ impl Plans {
         };
         let name = self.name_of(relation).map_err(failed)?;
         if !self.filter.includes(&name) {
-            self.by_name.insert(relation.text.into(), Treatment::Excluded);
+            self.set(relation, Treatment::Excluded);
             return Ok(None);
         }
         let known = catalog.table(&name).await?;
-        let before = self.by_name.remove(relation.text);
-        let (before, warned_of_deletes) = match before {
-            Some(Treatment::Planned(planned)) => (planned.table, planned.warned_of_deletes),
+        let (before, warned_of_deletes) = match self.get(relation) {
+            Some(Treatment::Planned(planned)) => (planned.table.take(), planned.warned_of_deletes),
             _ => (None, false),
         };
         let table = match change {
@@ -102,7 +125,7 @@ impl Plans {
         .map_err(failed)?;
         let topic = plan.topic().to_owned();
         let planned = Planned { plan, table, warned_of_deletes };
-        self.by_name.insert(relation.text.into(), Treatment::Planned(Box::new(planned)));
+        self.set(relation, Treatment::Planned(Box::new(planned)));
         Ok(Some(topic))
     }
 

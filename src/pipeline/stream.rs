@@ -18,7 +18,7 @@ use crate::pipeline::error::PipelineError;
 use crate::pipeline::heartbeat::Heartbeat;
 use crate::pipeline::look_ahead::{Found, LookAhead};
 use crate::pipeline::options::Intervals;
-use crate::pipeline::reader::{Reader, Step};
+use crate::pipeline::reader::{DRY_READ, GULP, Reader, Step};
 use crate::pipeline::status::PipelineStatus;
 use crate::pipeline::transaction::{CommitTime, OpenTransaction};
 use crate::postgres::client::{Dial, Login, ReplicationStream, StreamEvent};
@@ -32,6 +32,8 @@ const READ_AHEAD: usize = 512 << 10;
 const POLL: Duration = Duration::from_millis(5);
 /// How often it is asked while the budget is used up.
 const POLL_BLOCKED: Duration = Duration::from_millis(1);
+/// How many messages are processed between two looks at the clock.
+const MESSAGES_PER_CLOCK: u32 = 32;
 /// How often positions are looked at and published.
 const TICK: Duration = Duration::from_millis(250);
 /// How long the sink may take nothing before the connection is given up: a walsender whose client does not read can
@@ -89,6 +91,10 @@ struct Progress {
     blocked: bool,
     /// Since when nothing at all could be processed.
     blocked_since: Option<Instant>,
+    /// Until when messages may be processed; `None` to go on.
+    wave_ends: Option<Instant>,
+    /// Messages processed: the clock is looked at once for several.
+    messages: u32,
     /// The server has ended the stream.
     ended: bool,
     /// When the server was last heard of, or not listened to.
@@ -101,6 +107,15 @@ struct Progress {
     bytes: u64,
 }
 
+impl Progress {
+    /// Whether the time to process messages is up; the clock is looked at for every so many.
+    fn is_wave_over(&mut self) -> bool {
+        let Some(end) = self.wave_ends else { return false };
+        self.messages = self.messages.wrapping_add(1);
+        self.messages.is_multiple_of(MESSAGES_PER_CLOCK) && Instant::now() >= end
+    }
+}
+
 impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink, D: Dial> Session<'_, C, S, D> {
     /// Streams until `stop` turns true, the server shuts down, or something fails.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<Ended, PipelineError> {
@@ -110,6 +125,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink, D: Dial> Session<'_, C, S, D> {
             look_ahead: LookAhead::default(),
             blocked: false,
             blocked_since: None,
+            wave_ends: None,
+            messages: 0,
             ended: false,
             last_heard: now,
             next_tick: now,
@@ -140,8 +157,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink, D: Dial> Session<'_, C, S, D> {
             }
             self.emitter.now = self.clock.now();
             self.emitter.settle()?;
-            self.process(&mut progress, Scope::Everything).await?;
-            self.emitter.settle()?;
+            if let Some(wave) = self.reader.wave(Instant::now(), self.emitter.delivery.is_settled()) {
+                progress.wave_ends = wave.ends;
+                self.process(&mut progress, Scope::Everything).await?;
+                self.emitter.settle()?;
+            }
             self.acknowledge(&mut progress).await?;
             if progress.ended {
                 return Ok(Ended::ServerShutdown);
@@ -181,6 +201,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink, D: Dial> Session<'_, C, S, D> {
                 return Ok(());
             }
             progress.blocked_since = None;
+            if progress.is_wave_over() {
+                return Ok(());
+            }
             let (buffer, sender) = self.stream.split();
             let buffer = buffer.get(*consumed..).unwrap_or_default();
             let Some((event, length)) = StreamEvent::next(buffer, limits)? else { return Ok(()) };
@@ -193,18 +216,20 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: Sink, D: Dial> Session<'_, C, S, D> {
                         .decoder
                         .decode(message.payload)
                         .map_err(|source| PipelineError::Decode { lsn: message.wal_start, source })?;
-                    let heartbeat = Heartbeat {
-                        sender,
-                        status: self.emitter.ack.status(),
-                        clock: self.clock,
-                        next: &mut progress.next_status,
-                        every: self.intervals.status,
-                        last_heard: &mut progress.last_heard,
-                    };
-                    let work = self.emitter.message(decoded, message.wal_start, time);
-                    if heartbeat.beside(work).await?? == Taken::InPart {
-                        // The same message again, once there is room.
-                        continue;
+                    if let Some(rest) = self.emitter.message(decoded, message.wal_start, time)? {
+                        let heartbeat = Heartbeat {
+                            sender,
+                            status: self.emitter.ack.status(),
+                            clock: self.clock,
+                            next: &mut progress.next_status,
+                            every: self.intervals.status,
+                            last_heard: &mut progress.last_heard,
+                        };
+                        let work = self.emitter.finish(rest, message.wal_start);
+                        if heartbeat.beside(work).await?? == Taken::InPart {
+                            // The same message again, once there is room.
+                            continue;
+                        }
                     }
                 }
                 StreamEvent::Keepalive(keepalive) => {
@@ -333,22 +358,41 @@ async fn read<C: AsyncRead + AsyncWrite + Unpin>(
     step: Step,
 ) -> Result<Option<usize>, ClientError> {
     if stream.buffered().len() >= READ_AHEAD && !is_incomplete(stream) {
+        if step != Step::WhenReadable {
+            // What is there waits for its wave.
+            sleep(POLL_BLOCKED).await;
+        }
         return Ok(None);
     }
     match step {
         Step::WhenReadable => stream.fill().await.map(Some),
-        Step::Now => {
-            if let Some(bytes) = stream.fill_now().await? {
-                return Ok(Some(bytes));
-            }
-            // After a short read the runtime takes the socket for empty until it has looked again. What came while
-            // the last read was processed belongs to this drain.
-            yield_now().await;
-            Ok(Some(stream.fill_now().await?.unwrap_or(0)))
-        }
+        Step::Drain => drain_socket(stream).await.map(Some),
         Step::NotBefore(instant) => {
             sleep_until(instant).await;
             Ok(None)
+        }
+    }
+}
+
+/// Takes what the server has waiting, quickly and before any of it is processed: while the socket has room the
+/// server pays the way through the network for each message.
+///
+/// Cancel-safe: it awaits one turn of the runtime, and what was read is in the stream's buffer.
+async fn drain_socket<C: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut ReplicationStream<C>,
+) -> Result<usize, ClientError> {
+    let mut drained = 0;
+    loop {
+        let read = if let Some(bytes) = stream.fill_now().await? {
+            bytes
+        } else {
+            // After a short read the runtime takes the socket for empty until it has looked again.
+            yield_now().await;
+            stream.fill_now().await?.unwrap_or(0)
+        };
+        drained += read;
+        if read < DRY_READ || stream.buffered().len() >= GULP {
+            return Ok(drained);
         }
     }
 }

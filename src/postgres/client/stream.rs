@@ -23,7 +23,7 @@ use crate::postgres::transport::framed::{Framed, Outgoing};
 use crate::time::UnixMicros;
 
 /// The read buffer of a stream: what a long nap lets the kernel collect, and a transaction to look ahead over.
-const STREAM_BUFFER: usize = 512 << 10;
+const STREAM_BUFFER: usize = 1280 << 10;
 
 /// What the next frame of a running stream means.
 #[derive(Debug, Clone, PartialEq, Eq)]

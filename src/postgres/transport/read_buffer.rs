@@ -64,13 +64,13 @@ impl ReadBuffer {
         }
     }
 
-    /// Makes spare capacity for one read and returns it; at least half of the steady capacity, unless the limit
+    /// Makes spare capacity for one read and returns it; at least an eighth of the steady capacity, unless the limit
     /// is near.
     ///
     /// Moving what is left to the front is tried before growing, and growing doubles, so the cost per byte stays
     /// constant however large a frame becomes.
     pub fn make_room(&mut self) -> io::Result<usize> {
-        let wanted = (self.steady / 2).max(1);
+        let wanted = (self.steady / 8).max(1);
         if self.spare() < wanted && self.start > 0 {
             self.compact();
         }

@@ -46,11 +46,17 @@ pub(crate) fn register(suite: &mut Suite) {
         // The product's application_name, as a user could name it, or catch it with `*`.
         server.set_conf("synchronous_standby_names", "pgsluice")?;
         server.reload()?;
+        // A reload reaches the processes one by one; a commit before it has would not wait for anybody.
+        slot::until("the pipeline counts as the synchronous standby", ADVANCE_LIMIT, || {
+            let state = "SELECT coalesce(min(sync_state), '') FROM pg_stat_replication";
+            Ok(slot::value(&mut session, state)? == "sync")
+        })?;
         let start = Instant::now();
         session.query("INSERT INTO t VALUES (1)")?;
         // Nothing of this one is ever streamed.
         other.query("INSERT INTO t VALUES (1)")?;
         assert!(start.elapsed() < ADVANCE_LIMIT, "two commits took {:?}", start.elapsed());
+        pipeline.catches_up(&sluice)?;
         sluice.terminate()?;
         let keys: Vec<_> = pipeline.events("public.t")?.into_iter().map(|event| event.key).collect();
         assert_eq!(keys, [serde_json::json!({"id": 1})]);
