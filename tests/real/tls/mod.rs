@@ -1,7 +1,9 @@
 //! TLS against real servers.
 
 mod binding;
+mod client;
 mod encrypted;
+mod hosts;
 #[cfg(feature = "kafka")]
 mod program;
 mod server;
@@ -10,7 +12,9 @@ use crate::suite::Suite;
 
 pub(crate) fn register(suite: &mut Suite) {
     binding::register(suite);
+    client::register(suite);
     encrypted::register(suite);
+    hosts::register(suite);
     #[cfg(feature = "kafka")]
     program::register(suite);
 }

@@ -8,6 +8,7 @@
 
 mod binding;
 mod certificate;
+mod client_certificate;
 mod config;
 pub mod error;
 pub mod handshake;
@@ -18,4 +19,6 @@ mod verify;
 
 pub use error::TlsError;
 pub use handshake::{TlsSession, secure};
-pub use options::{Roots, SslMode, TlsOptions, Verification};
+pub use options::{
+    ClientCertificate, Negotiation, Roots, SendCertificate, SslMode, TlsOptions, TlsVersion, Verification,
+};
