@@ -18,7 +18,8 @@ pub fn login(source: &Source) -> Result<Login, ConfigError> {
     login_in(source, &|name| std::env::var(name).ok())
 }
 
-fn login_in(source: &Source, get: &dyn Fn(&str) -> Option<String>) -> Result<Login, ConfigError> {
+/// The same in the environment that `get` has.
+pub fn login_in(source: &Source, get: &dyn Fn(&str) -> Option<String>) -> Result<Login, ConfigError> {
     let mut conninfo = keys(source)?.or(dsn(source)?);
     let environment = environment::read(get)
         .map_err(|error| ConfigError::invalid(error.variable, in_words(&error.error)))?;

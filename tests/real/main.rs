@@ -11,6 +11,8 @@
 
 #[cfg(feature = "kafka")]
 mod chaos;
+#[cfg(feature = "kafka")]
+mod conninfo;
 mod context;
 #[cfg(feature = "kafka")]
 mod golden;
@@ -23,6 +25,7 @@ mod left_behind;
 mod ops;
 #[cfg(feature = "kafka")]
 mod pgsluice;
+mod psql;
 mod servers;
 mod shared;
 mod suite;
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
     tls::register(&mut suite);
     #[cfg(feature = "kafka")]
     {
+        conninfo::register(&mut suite);
         golden::register(&mut suite);
         values::register(&mut suite);
         ops::register(&mut suite);

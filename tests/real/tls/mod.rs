@@ -4,6 +4,7 @@ mod binding;
 mod client;
 mod encrypted;
 mod hosts;
+mod matrix;
 #[cfg(feature = "kafka")]
 mod program;
 mod server;
@@ -15,6 +16,7 @@ pub(crate) fn register(suite: &mut Suite) {
     client::register(suite);
     encrypted::register(suite);
     hosts::register(suite);
+    matrix::register(suite);
     #[cfg(feature = "kafka")]
     program::register(suite);
 }
