@@ -1,8 +1,7 @@
 //! TLS to the server (manual, "SSL Session Encryption", and libpq's "SSL Support"), by rustls with ring.
 //!
-//! [`secure`](handshake::secure) asks for it and shakes hands. Which certificates are taken is decided in
-//! [`verify`](self), where they come from in `roots`. Whether a connection is tried with TLS, without, or both is
-//! the client's business.
+//! [`secure`] asks for it and shakes hands. Which certificates are taken is decided in `verify`, where they come
+//! from in `roots`. Whether a connection is tried with TLS, without, or both is the client's business.
 //!
 //! The files are read anew for every connection, so that a renewed certificate needs no restart.
 
