@@ -10,7 +10,7 @@ FETCH := tests/servers/fetch.sh
 # $(call step,text): what happens next, for whoever watches.
 step = printf '\n==> %s\n' '$(1)' >&2
 
-.PHONY: help setup setup-build build test sim chaos chaos-control large lint demo bench clean
+.PHONY: help setup setup-build build test sim fuzz chaos chaos-control large lint demo bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,11 @@ sim: ## Run the pipeline in a simulated world with faults, SEEDS=100000 times (n
 	@$(call step,running $(SEEDS) seeds)
 	PGSLUICE_SEEDS=$(SEEDS) $(CARGO) test --release --locked --no-default-features --test sim every_promise
 
+SECONDS_EACH ?= 60
+TARGET ?=
+fuzz: setup-build ## Fuzz each target for SECONDS_EACH=60, or one with TARGET=test_decoding (no server needed)
+	@fuzz/run.sh $(SECONDS_EACH) $(TARGET)
+
 # PROGRAM runs another build than the optimised one.
 MINUTES ?= 20
 SEED ?= 1
@@ -64,9 +69,11 @@ large: setup build ## Test what is larger than usual in full: 10,000,000 rows, 1
 lint: setup-build ## Check format, lints and documentation; warnings are errors
 	@$(call step,checking the format)
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	@$(call step,checking the lints (librdkafka takes a minute or two the first time))
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings
+	$(CARGO) clippy --locked --lib --bins --manifest-path fuzz/Cargo.toml -- -D warnings
 	@$(call step,checking the documentation)
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps
 	@if $(CARGO) deny --version >/dev/null 2>&1; then \

@@ -5,6 +5,7 @@
 mod support {
     pub(crate) mod corpus;
     pub(crate) mod plain_parser;
+    pub(crate) mod plain_printer;
     pub(crate) mod row;
 }
 
@@ -20,8 +21,8 @@ use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::sample::Index;
 use proptest::test_runner::TestCaseError;
-use support::row::{self, Column, Event, Row, Value};
-use support::{corpus, plain_parser};
+use support::plain_printer::{self, Column, Event, Row, Value};
+use support::{corpus, plain_parser, row};
 
 type Checked = Result<(), TestCaseError>;
 
@@ -155,7 +156,7 @@ fn mutate(payload: &mut Vec<u8>, mutation: &Mutation) {
 proptest! {
     #[test]
     fn a_row_is_read_as_it_was_printed(row in row::row()) {
-        let payload = row::print(&row);
+        let payload = plain_printer::print(&row);
         reads_as(&payload, &row)?;
         same_readings(&payload)?;
     }
@@ -171,7 +172,7 @@ proptest! {
         let mut payload = Vec::new();
         for (schema, table) in &tables {
             payload.extend_from_slice(if payload.is_empty() { b"table " } else { b", " });
-            row::print_relation(schema, table, &mut payload);
+            plain_printer::print_relation(schema, table, &mut payload);
         }
         payload.extend_from_slice(format!(": TRUNCATE:{}", flags.0).as_bytes());
         let mut decoder = TestDecoding::new();
@@ -218,7 +219,7 @@ proptest! {
         }
         let backslashes: Vec<u8> =
             gid.iter().flat_map(|byte| vec![*byte; if *byte == b'\\' { 2 } else { 1 }]).collect();
-        row::print_quoted(&backslashes, b'\'', &mut payload);
+        plain_printer::print_quoted(&backslashes, b'\'', &mut payload);
         if let Some(xid) = xid {
             payload.extend_from_slice(format!(", txid {xid}").as_bytes());
         }

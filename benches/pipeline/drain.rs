@@ -1,7 +1,7 @@
 //! One run of one program: wall time, CPU of all its threads, peak memory, and the walsender's CPU beside it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -71,6 +71,7 @@ pub(crate) fn with_recvlogical(postgres: &Postgres, filled: &Filled, round: usiz
 
 /// Drains a slot with pgsluice into Kafka.
 pub(crate) fn with_pgsluice(
+    program: &Path,
     postgres: &Postgres,
     kafka: &Kafka,
     filled: &Filled,
@@ -78,7 +79,7 @@ pub(crate) fn with_pgsluice(
 ) -> Result<Cost> {
     let slot = filled.ours.get(round).ok_or("no slot")?;
     let file = configuration(postgres, kafka, &filled.database, slot)?;
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pgsluice"));
+    let mut command = Command::new(program);
     command.arg("run").arg(&file).args(["--end-lsn", &filled.end, "--log-level", "warn"]);
     timed(command, postgres, slot)
 }

@@ -1,6 +1,7 @@
 //! From commit to consumable: 1,000 single-row transactions a second, each timed from the return of its COMMIT until a
 //! consumer has its event.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,7 @@ const DATABASE: &str = "bench_latency";
 const SLOT: &str = "bench_latency";
 
 /// Measures for some seconds.
-pub(crate) fn measure(postgres: &Postgres, kafka: &Kafka, seconds: u64) -> Result<Latency> {
+pub(crate) fn measure(program: &Path, postgres: &Postgres, kafka: &Kafka, seconds: u64) -> Result<Latency> {
     postgres.create_database(DATABASE, "UTF8")?;
     let mut session = postgres.session(DATABASE)?;
     // A commit has to be flushed before it can be streamed; the drains' load does not wait for that.
@@ -38,7 +39,11 @@ pub(crate) fn measure(postgres: &Postgres, kafka: &Kafka, seconds: u64) -> Resul
     session.query("INSERT INTO l VALUES (0, 'first')")?;
     let file = configuration(postgres, kafka, DATABASE, SLOT)?;
     let end = session.query("SELECT pg_current_wal_flush_lsn()")?;
-    prepare_topics(&file, end.into_iter().flatten().flatten().next().as_deref().ok_or("no position")?)?;
+    prepare_topics(
+        program,
+        &file,
+        end.into_iter().flatten().flatten().next().as_deref().ok_or("no position")?,
+    )?;
     session.query("INSERT INTO l VALUES (-1, 'first')")?;
 
     let consumer = consumer(kafka)?;
@@ -52,7 +57,7 @@ pub(crate) fn measure(postgres: &Postgres, kafka: &Kafka, seconds: u64) -> Resul
     }
 
     let started = Instant::now();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_pgsluice"))
+    let mut child = Command::new(program)
         .arg("run")
         .arg(&file)
         .args(["--log-level", "warn"])
@@ -76,8 +81,8 @@ pub(crate) fn measure(postgres: &Postgres, kafka: &Kafka, seconds: u64) -> Resul
 }
 
 /// Has the topics made, so that the start that is timed does not pay for them.
-fn prepare_topics(file: &std::path::Path, end: &str) -> Result<()> {
-    let status = Command::new(env!("CARGO_BIN_EXE_pgsluice"))
+fn prepare_topics(program: &Path, file: &Path, end: &str) -> Result<()> {
+    let status = Command::new(program)
         .arg("run")
         .arg(file)
         .args(["--log-level", "warn", "--end-lsn", end])

@@ -17,6 +17,7 @@ mod report;
 #[path = "../../tests/support/servers/mod.rs"]
 mod support;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::report::{Report, Shape};
@@ -31,6 +32,8 @@ struct Plan {
     shapes: Vec<u64>,
     major: u16,
     latency_seconds: u64,
+    /// The build of pgsluice that is measured.
+    program: PathBuf,
 }
 
 impl Plan {
@@ -41,6 +44,7 @@ impl Plan {
             shapes: vec![1, 100, 100_000],
             major: 15,
             latency_seconds: 30,
+            program: PathBuf::from(env!("CARGO_BIN_EXE_pgsluice")),
         };
         let mut arguments = std::env::args().skip(1);
         while let Some(name) = arguments.next() {
@@ -56,6 +60,7 @@ impl Plan {
                     plan.shapes = value.split(',').map(str::parse).collect::<std::result::Result<_, _>>()?;
                 }
                 "--major" => plan.major = value.parse()?,
+                "--program" => plan.program = PathBuf::from(value),
                 "--latency-seconds" => plan.latency_seconds = value.parse()?,
                 _ => return Err(format!("unknown option {name}").into()),
             }
@@ -91,15 +96,15 @@ fn run() -> Result<()> {
     let mut report = Report::new();
 
     support::tell("warming the broker up");
-    measure(&postgres, &kafka, 100, 100_000, 1)?;
+    measure(&plan.program, &postgres, &kafka, 100, 100_000, 1)?;
     for rows_per_transaction in &plan.shapes {
-        let shape = measure(&postgres, &kafka, *rows_per_transaction, plan.rows, plan.rounds)?;
+        let shape = measure(&plan.program, &postgres, &kafka, *rows_per_transaction, plan.rows, plan.rounds)?;
         shape.print();
         report.shapes.push(shape);
     }
     if plan.latency_seconds > 0 {
         support::tell("measuring latency");
-        report.latency = Some(latency::measure(&postgres, &kafka, plan.latency_seconds)?);
+        report.latency = Some(latency::measure(&plan.program, &postgres, &kafka, plan.latency_seconds)?);
     }
     report.print();
     report.write()
@@ -107,6 +112,7 @@ fn run() -> Result<()> {
 
 /// Fills slots with one shape of load, and drains them in turn.
 fn measure(
+    program: &Path,
     postgres: &Postgres,
     kafka: &Kafka,
     rows_per_transaction: u64,
@@ -118,7 +124,7 @@ fn measure(
     let filled = load::fill(postgres, &database, rows_per_transaction, rows, rounds)?;
     let mut shape = Shape::new(rows_per_transaction, rows);
     for round in 0..rounds {
-        let ours = drain::with_pgsluice(postgres, kafka, &filled, round)?;
+        let ours = drain::with_pgsluice(program, postgres, kafka, &filled, round)?;
         let theirs = drain::with_recvlogical(postgres, &filled, round)?;
         support::tell(&format!(
             "round {}: pgsluice {:.2} s ({:.2} µs a row), pg_recvlogical {:.2} s ({:.2} µs a row)",

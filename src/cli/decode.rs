@@ -5,10 +5,9 @@ use std::io::{BufRead, BufWriter, Read, Write};
 use clap::{Args, ValueEnum};
 
 use crate::decode::ast::Ast;
-use crate::decode::error::DecodeError;
 use crate::decode::test_decoding::TestDecoding;
 use crate::encode::payload_events::PayloadEvents;
-use crate::error::{Exit, Failure};
+use crate::error::{Exit, Failure, chain};
 use crate::postgres::client::StreamEvent;
 use crate::postgres::protocol::frame::{DEFAULT_STREAM_LIMIT, Limits};
 
@@ -133,7 +132,7 @@ impl<W: Write> Printer<W> {
             Ok(decoded) => decoded,
             Err(error) => {
                 self.failed += 1;
-                complain(self.number, &error);
+                complain(self.number, &error.to_string());
                 return Ok(());
             }
         };
@@ -143,7 +142,7 @@ impl<W: Write> Printer<W> {
                 Ok(event) => self.out.write_all(event)?,
                 Err(error) => {
                     self.failed += 1;
-                    drop(writeln!(std::io::stderr(), "payload {}: {error}", self.number));
+                    complain(self.number, &chain(&error));
                     return Ok(());
                 }
             },
@@ -155,12 +154,18 @@ impl<W: Write> Printer<W> {
     fn refuse(&mut self, reason: &str) {
         self.number += 1;
         self.failed += 1;
-        drop(writeln!(std::io::stderr(), "payload {}: {reason}", self.number));
+        complain(self.number, reason);
     }
 }
 
-fn complain(number: u64, error: &DecodeError) {
-    drop(writeln!(std::io::stderr(), "payload {number}: {error}"));
+/// One line, whatever names the reason holds: a line break in one would look like the next payload's.
+fn complain(number: u64, reason: &str) {
+    let mut line = String::with_capacity(reason.len());
+    for character in reason.chars() {
+        if character.is_control() { line.extend(character.escape_default()) } else { line.push(character) }
+    }
+    // Standard error may be closed; the exit code says it all the same.
+    drop(writeln!(std::io::stderr(), "payload {number}: {line}"));
 }
 
 fn from_hex(line: &[u8]) -> Result<Vec<u8>, String> {

@@ -9,6 +9,7 @@
 //! shortest prefix is taken, and how many there were is reported.
 
 mod columns;
+mod declarations;
 mod expected;
 mod message;
 mod transaction;
@@ -22,6 +23,7 @@ use nom::{IResult, Parser};
 use super::{
     ColumnSpan, Columns, DecodeError, Decoded, Operation, Relation, RelationSpan, RowChange, Truncate,
 };
+use declarations::Declarations;
 use expected::{Expected, end, expect, literal};
 
 /// The most tables one TRUNCATE may name: more than a server can lock at once.
@@ -34,10 +36,18 @@ type Parsed<'a, T> = IResult<&'a [u8], T, Expected>;
 /// allocation once they have grown to the widest one.
 #[derive(Debug, Default)]
 pub struct TestDecoding {
-    /// The columns of the row decoded last: those of the old tuple, then those of the new one.
-    spans: Vec<ColumnSpan>,
+    row: Row,
     /// The tables of the TRUNCATE decoded last.
     relations: Vec<RelationSpan>,
+}
+
+/// The row decoded last, and what helps to decode the next one.
+#[derive(Debug, Default)]
+struct Row {
+    /// The columns: those of the old tuple, then those of the new one.
+    spans: Vec<ColumnSpan>,
+    /// Their declarations, for the next row.
+    declarations: Declarations,
 }
 
 /// What a line says, without the vectors it may refer to.
@@ -47,7 +57,7 @@ enum Line<'a> {
     Other(Decoded<'a>),
 }
 
-/// A row message. Its columns are in [`TestDecoding::spans`].
+/// A row message. Its columns are in [`Row::spans`].
 struct ChangeLine<'a> {
     relation: Relation<'a>,
     op: Operation,
@@ -69,7 +79,7 @@ impl TestDecoding {
         if !length_fits(payload.len()) {
             return Err(DecodeError::new("a payload below 4 GiB", payload, 0, None));
         }
-        self.spans.clear();
+        self.row.spans.clear();
         self.relations.clear();
         let line = match self.line(payload) {
             Ok((_, line)) => line,
@@ -77,7 +87,7 @@ impl TestDecoding {
         };
         Ok(match line {
             Line::Change(line) => {
-                let (old, new) = self.spans.split_at_checked(line.old.unwrap_or(0)).unwrap_or_default();
+                let (old, new) = self.row.spans.split_at_checked(line.old.unwrap_or(0)).unwrap_or_default();
                 Decoded::Change(RowChange {
                     relation: line.relation,
                     op: line.op,
@@ -130,13 +140,13 @@ impl TestDecoding {
         if op == Operation::Update
             && let Some(old) = input.strip_prefix(b" old-key:")
         {
-            let (behind, ()) = columns::columns(payload, old, &mut self.spans)?;
-            change.old = Some(self.spans.len());
+            let (behind, ()) = columns::columns(payload, old, &mut self.row)?;
+            change.old = Some(self.row.spans.len());
             (rest, _) = expect("a column or ` new-tuple:`", literal(" new-tuple:")).parse(behind)?;
         }
-        let (rest, present) = columns::tuple(payload, rest, &mut self.spans)?;
+        let (rest, present) = columns::tuple(payload, rest, &mut self.row)?;
         match op {
-            Operation::Delete => change.old = present.then_some(self.spans.len()),
+            Operation::Delete => change.old = present.then_some(self.row.spans.len()),
             Operation::Insert | Operation::Update => change.new = present,
         }
         Ok((rest, change))

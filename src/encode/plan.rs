@@ -213,15 +213,17 @@ fn columns(
         Printed::Whole(shown) | Printed::Part(shown) => shown,
     };
     let mut plans = Vec::with_capacity(shown.len());
+    let mut types = Vec::with_capacity(shown.len());
     for column in shown.iter() {
         let name = unquoted(column.name, charset)?;
         let mut scratch = String::new();
         let type_text = charset.decode(column.type_text, &mut scratch)?;
         let known = table.and_then(|table| table.columns.iter().find(|known| known.name == name));
         plans.push(ColumnPlan::printed(column, known, name, type_text));
+        types.push(type_text.to_owned());
     }
     Ok(match printed {
-        Printed::Part(_) => complete(plans, expected(table)),
+        Printed::Part(_) => complete(plans, &types, table),
         _ => (plans, true),
     })
 }
@@ -230,16 +232,21 @@ fn expected(table: Option<&Table>) -> Vec<ColumnPlan> {
     table.map_or_else(Vec::new, |table| table.columns.iter().map(ColumnPlan::expected).collect())
 }
 
-/// Puts the columns that an old row printed among those the catalog knows. Where they do not fit, because the
-/// table was altered since, only the former are known.
-fn complete(printed: Vec<ColumnPlan>, expected: Vec<ColumnPlan>) -> (Vec<ColumnPlan>, bool) {
-    let mut all = Vec::with_capacity(expected.len());
-    let mut rest = printed.iter().peekable();
-    for column in expected {
-        let fits = |printed: &&ColumnPlan| {
-            printed.declaration == column.declaration || printed.declaration == column.alternative
+/// Puts the columns that an old row printed, of these types, among those the catalog knows. Where they do not fit,
+/// because the table was altered since, only the former are known. The row is in the database's encoding and the
+/// catalog is not, so names and types are compared once they are decoded.
+fn complete(printed: Vec<ColumnPlan>, types: &[String], table: Option<&Table>) -> (Vec<ColumnPlan>, bool) {
+    let known = table.map_or(&[][..], |table| &table.columns);
+    let mut all = Vec::with_capacity(known.len());
+    let mut rest = printed.iter().zip(types).peekable();
+    for column in known {
+        let fits = |(printed, type_text): &(&ColumnPlan, &String)| {
+            printed.name == column.name && **type_text == column.type_text
         };
-        all.push(rest.next_if(fits).cloned().unwrap_or(column));
+        all.push(match rest.next_if(fits) {
+            Some((printed, _)) => printed.clone(),
+            None => ColumnPlan::expected(column),
+        });
     }
     if rest.peek().is_some() { (printed, false) } else { (all, true) }
 }

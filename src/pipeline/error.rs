@@ -84,6 +84,15 @@ pub enum PipelineError {
         /// The database connected to.
         wanted: String,
     },
+    /// The slot decodes in two phases. Its rows would be sent before it is known whether they are committed.
+    #[error(
+        "the replication slot {slot} has two-phase decoding, which shows transactions before they commit, and those \
+         that never do; name another slot, or drop this one with SELECT pg_drop_replication_slot('{slot}')"
+    )]
+    SlotTwoPhase {
+        /// The slot.
+        slot: String,
+    },
     /// The slot's WAL is gone.
     #[error(
         "the replication slot {slot} is lost ({reason}): the WAL it needs was removed. Drop it, raise \

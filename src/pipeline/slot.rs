@@ -23,6 +23,7 @@ pub fn verify(slot: &Slot, wanted: &SlotOptions, database: &str) -> Result<(), P
             found: found.clone(),
             wanted: database.to_owned(),
         }),
+        _ if slot.two_phase => Err(PipelineError::SlotTwoPhase { slot: slot.name.clone() }),
         _ if slot.is_lost() => Err(PipelineError::SlotLost {
             slot: slot.name.clone(),
             reason: slot.invalidation_reason.clone().unwrap_or_else(|| "wal_status lost".to_owned()),
@@ -67,6 +68,7 @@ mod tests {
             wal_status: Some("reserved".to_owned()),
             safe_wal_size: None,
             invalidation_reason: None,
+            two_phase: false,
             wal_end: Lsn(9),
         }
     }
@@ -83,6 +85,8 @@ mod tests {
         let physical = Slot { plugin: None, database: None, slot_type: "physical".to_owned(), ..slot() };
         assert!(matches!(verify(&physical, &wanted(), "shop"), Err(PipelineError::SlotPlugin { .. })));
         assert!(matches!(verify(&slot(), &wanted(), "other"), Err(PipelineError::SlotDatabase { .. })));
+        let two_phase = Slot { two_phase: true, ..slot() };
+        assert!(matches!(verify(&two_phase, &wanted(), "shop"), Err(PipelineError::SlotTwoPhase { .. })));
         let lost = Slot { wal_status: Some("lost".to_owned()), ..slot() };
         assert!(matches!(verify(&lost, &wanted(), "shop"), Err(PipelineError::SlotLost { .. })));
     }

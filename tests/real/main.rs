@@ -26,6 +26,10 @@ mod ops;
 #[cfg(feature = "kafka")]
 mod pgsluice;
 mod psql;
+#[cfg(feature = "kafka")]
+mod random;
+mod replay;
+mod server_encodings;
 mod servers;
 mod shared;
 mod suite;
@@ -36,6 +40,14 @@ mod values;
 
 #[path = "../support/certificates.rs"]
 mod certificates;
+#[path = "../support/corpus.rs"]
+#[expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a corpus that cannot be read fails the test"
+)]
+mod corpus;
 #[cfg(feature = "kafka")]
 #[path = "../support/history/mod.rs"]
 mod history;
@@ -63,6 +75,8 @@ fn main() -> ExitCode {
     let mut suite = Suite::default();
     servers::register(&mut suite);
     left_behind::register(&mut suite);
+    replay::register(&mut suite);
+    server_encodings::register(&mut suite);
     tls::register(&mut suite);
     #[cfg(feature = "kafka")]
     {

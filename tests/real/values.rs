@@ -2,8 +2,8 @@
 //! domain, in rows that were inserted and deleted, beside what SQL makes of the same values.
 #![expect(clippy::indexing_slicing, reason = "an index out of bounds fails the test and names the place")]
 
-mod columns;
-mod types;
+pub(crate) mod columns;
+pub(crate) mod types;
 
 use self::columns::{Column, SHAPES, Shape};
 use self::types::{SETUP, TYPES, Type, WITHOUT_INPUT};
@@ -17,7 +17,7 @@ use crate::support::postgres::MAJORS;
 use crate::support::session::{Rows, Session};
 
 /// The settings that the texts of values depend on, as the program pins them.
-const PINNED: &str = "SET search_path = ''; SET datestyle = ISO; SET intervalstyle = postgres; SET timezone = 'UTC'; \
+pub(crate) const PINNED: &str = "SET search_path = ''; SET datestyle = ISO; SET intervalstyle = postgres; SET timezone = 'UTC'; \
                       SET lc_monetary = 'C'; SET bytea_output = hex; SET extra_float_digits = 1; \
                       SET xmloption = content";
 /// How many differing values are shown.

@@ -107,10 +107,11 @@ fn every_promise_holds_whatever_fails() {
 }
 
 /// Seeds that have found something.
-const FINDS: [(u64, &str); 3] = [
+const FINDS: [(u64, &str); 4] = [
     (1, "another instance's progress was removed before there was one of our own"),
     (741, "the answer to a command never came, and a start waited for it for ever"),
     (1880, "a late record of a failed sink turned back the progress of the next one"),
+    (66020, "the command that makes the slot never arrived, and a start waited for the slot for ever"),
 ];
 
 #[test]

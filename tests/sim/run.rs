@@ -33,6 +33,8 @@ use super::world::{Shared, World, lsn, step_wall, wall};
 const SPIN: u64 = 200_000;
 /// In so much time everything must be delivered, recorded and confirmed once the faults are over.
 const CALM: Duration = Duration::from_mins(15);
+/// In so much time the kernels find out that a connection is dead, by the options it is opened with.
+const KEEPALIVE: Duration = Duration::from_mins(2);
 
 /// What came of a seed.
 #[derive(Debug)]
@@ -179,6 +181,14 @@ fn bury_the_dead(world: &World) {
         if world.plan.wal_sender_timeout.is_none() || link.is_patient() {
             link.bury();
         }
+    }
+}
+
+/// The kernels find every dead connection by now.
+fn bury_all(world: &World) {
+    let server = world.server.borrow();
+    for link in server.links.values().map(|(link, _)| link).chain(&server.lost) {
+        link.bury();
     }
 }
 
@@ -366,6 +376,9 @@ where
             }
             world.fail(format_args!("the last process ended: {outcome:?}, {}", standing(world)));
             return true;
+        }
+        if started.elapsed() > KEEPALIVE {
+            bury_all(world);
         }
         if started.elapsed() > CALM {
             world.fail(format_args!("not settled after {CALM:?}: {}", standing(world)));

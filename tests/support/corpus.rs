@@ -1,4 +1,5 @@
 //! Reads the corpus of captured payloads, `tests/data/corpus`.
+#![allow(dead_code, reason = "several test binaries include this module and each uses its own part of it")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,12 +10,16 @@ use serde_json::Value;
 pub(crate) struct Case {
     /// File name without its ending.
     pub(crate) name: String,
+    /// Line 1: what was captured and how.
+    pub(crate) head: Value,
     /// Its messages, in the order received.
     pub(crate) frames: Vec<Frame>,
 }
 
 /// One captured message.
 pub(crate) struct Frame {
+    /// The first position of the message's header.
+    pub(crate) data_start: u64,
     /// What the plugin wrote.
     pub(crate) payload: Vec<u8>,
     /// How it is to be read, without the keys that say that something was not printed.
@@ -46,7 +51,7 @@ fn case(path: &Path) -> Case {
     let head = lines.next().unwrap_or_else(|| panic!("{name} is empty"));
     let frames: Vec<Frame> = lines.map(|line| frame(&line)).collect();
     assert_eq!(head["frames"], frames.len(), "{name}: line 1 says how many messages follow");
-    Case { name, frames }
+    Case { name, head, frames }
 }
 
 fn frame(line: &Value) -> Frame {
@@ -60,10 +65,24 @@ fn frame(line: &Value) -> Frame {
     // A key left out and null mean the same: not printed.
     let keys = ast.as_object_mut().expect("an ast is an object");
     keys.retain(|key, value| !(matches!(key.as_str(), "xid" | "ts") && value.is_null()));
-    Frame { payload, ast }
+    Frame { data_start: position(line["data_start"].as_str().expect("a position")), payload, ast }
 }
 
-fn unhex(hex: &str) -> Vec<u8> {
+/// `0/16E88C78`.
+pub(crate) fn position(text: &str) -> u64 {
+    let (high, low) = text.split_once('/').expect("a position has two halves");
+    let half = |half: &str| u64::from_str_radix(half, 16).expect("hexadecimal digits");
+    half(high) << 32 | half(low)
+}
+
+/// Bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).expect("half a byte is a digit");
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+/// What [`hex`] does, undone.
+pub(crate) fn unhex(hex: &str) -> Vec<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16).expect("hexadecimal digits");
     hex.as_bytes()
         .chunks(2)

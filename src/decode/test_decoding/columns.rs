@@ -4,46 +4,43 @@
 //! bytes in, what is left and what was read out.
 
 use super::expected::{Expected, literal};
-use super::{Parsed, narrow, words};
+use super::{Parsed, Row, narrow, words};
 use crate::decode::{ColumnSpan, LiteralKind};
 
 /// The most columns a tuple can have: `MaxTupleAttributeNumber`, a little above the 1,600 of a table.
 const MOST_COLUMNS: usize = 1664;
 
 /// A tuple; false where the plugin says that there is none.
-pub(super) fn tuple<'a>(payload: &'a [u8], input: &'a [u8], spans: &mut Vec<ColumnSpan>) -> Parsed<'a, bool> {
+pub(super) fn tuple<'a>(payload: &'a [u8], input: &'a [u8], row: &mut Row) -> Parsed<'a, bool> {
     match input.strip_prefix(b" (no-tuple-data)") {
         Some(rest) => Ok((rest, false)),
-        None => columns(payload, input, spans).map(|(rest, ())| (rest, true)),
+        None => columns(payload, input, row).map(|(rest, ())| (rest, true)),
     }
 }
 
 /// As many columns as there are, none included.
-pub(super) fn columns<'a>(payload: &'a [u8], input: &'a [u8], spans: &mut Vec<ColumnSpan>) -> Parsed<'a, ()> {
-    let most = spans.len() + MOST_COLUMNS;
+pub(super) fn columns<'a>(payload: &'a [u8], input: &'a [u8], row: &mut Row) -> Parsed<'a, ()> {
+    let most = row.spans.len() + MOST_COLUMNS;
     let offset = |rest: &[u8]| narrow(payload.len() - rest.len());
     let mut input = input;
-    while let Some(column) = input.strip_prefix(b" ") {
-        let (behind_name, _) = words::ident(column)?;
-        let Some(type_text) = behind_name.strip_prefix(b"[") else {
-            // No column's name: a `-` would force quotes.
-            if column.starts_with(b"new-tuple:") {
-                break;
-            }
-            return Expected::error("`[` behind a column's name", behind_name);
-        };
-        let behind_type = skip_type(type_text)?;
-        let Some(value) = behind_type.strip_prefix(b"]:") else {
-            return Expected::error("`]:` behind a column's type", behind_type);
-        };
-        let (rest, Value { kind, start, end }) = literal_value(value)?;
-        if spans.len() >= most {
+    while input.first() == Some(&b' ') {
+        let place = row.spans.len();
+        let known = row.declarations.skip(place, input);
+        let found = if known.is_some() { known } else { declaration(input)? };
+        let Some((value, name_end)) = found else { break };
+        if place >= most {
             return Expected::error("at most 1664 columns", input);
         }
-        spans.push(ColumnSpan {
-            name_start: offset(column),
-            name_end: offset(behind_name),
-            type_end: offset(behind_type),
+        if known.is_none() {
+            let text = input.get(..input.len() - value.len()).unwrap_or_default();
+            row.declarations.keep(place, text, name_end);
+        }
+        let (rest, Value { kind, start, end }) = literal_value(value)?;
+        let column = offset(input);
+        row.spans.push(ColumnSpan {
+            name_start: column + 1,
+            name_end: column + name_end,
+            type_end: offset(value) - 2,
             value_start: offset(start),
             value_end: offset(end),
             kind,
@@ -51,6 +48,24 @@ pub(super) fn columns<'a>(payload: &'a [u8], input: &'a [u8], spans: &mut Vec<Co
         input = rest;
     }
     Ok((input, ()))
+}
+
+/// What follows ` name[type]:`, and where its `[` stands; `None` at the end of the tuple.
+fn declaration(input: &[u8]) -> Result<Option<(&[u8], u32)>, nom::Err<Expected>> {
+    let column = input.strip_prefix(b" ").unwrap_or(input);
+    let (behind_name, _) = words::ident(column)?;
+    let Some(type_text) = behind_name.strip_prefix(b"[") else {
+        // No column's name: a `-` would force quotes.
+        if column.starts_with(b"new-tuple:") {
+            return Ok(None);
+        }
+        return Expected::error("`[` behind a column's name", behind_name);
+    };
+    let behind_type = skip_type(type_text)?;
+    let Some(value) = behind_type.strip_prefix(b"]:") else {
+        return Expected::error("`]:` behind a column's type", behind_type);
+    };
+    Ok(Some((value, narrow(input.len() - behind_name.len()))))
 }
 
 /// What follows a type: `]:`, if it is well-formed. Brackets stand in a type only in double quotes, or as the `[]`

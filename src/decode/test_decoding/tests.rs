@@ -277,3 +277,32 @@ fn spans_reach_just_below_four_gigabytes() {
     assert!(length_fits(u32::MAX as usize));
     assert!(!length_fits(u32::MAX as usize + 1));
 }
+
+#[test]
+fn what_the_row_before_declared_changes_nothing() {
+    let rows: [&[u8]; 8] = [
+        b"table s.a: INSERT: id[integer]:1 v[text]:'x'",
+        b"table s.b: INSERT: id[integer]:2 v[text[]]:'{x}'",
+        b"table s.c: INSERT: id[integer]:3 v[text]:null w[integer]:4",
+        b"table s.a: UPDATE: old-key: id[integer]:1 new-tuple: id[integer]:5 v[text]:'y'",
+        b"table s.a: UPDATE: id[integer]:5 v[text]:unchanged-toast-datum",
+        b"table s.a: DELETE: id[integer]:5",
+        b"table s.d: INSERT: \"id[integer]:1\"[text]:'z' v[\"a]:\"]:'z'",
+        b"table s.a: INSERT: id[integer]:1 v[text]:'x'",
+    ];
+    let mut reused = TestDecoding::new();
+    for first in rows {
+        for second in rows {
+            for payload in [first, second] {
+                let seen = format!("{:?}", reused.decode(payload).expect("a row"));
+                let fresh = format!("{:?}", TestDecoding::new().decode(payload).expect("a row"));
+                assert_eq!(seen, fresh, "{}", payload.escape_ascii());
+            }
+        }
+    }
+    let broken = b"table s.a: INSERT: id[integer]:1 v[text:'x'";
+    assert_eq!(
+        reused.decode(broken).expect_err("broken").to_string(),
+        TestDecoding::new().decode(broken).expect_err("broken").to_string()
+    );
+}

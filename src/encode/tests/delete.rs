@@ -57,6 +57,18 @@ fn before_is_what_the_server_sent() {
     assert_eq!(sent.field("after"), "null");
 }
 
+/// The row is in LATIN1, what the catalog says is in UTF-8.
+#[test]
+fn nulls_of_a_full_row_are_known_in_any_encoding() {
+    let mut described = small(ReplicaIdentity::Full);
+    described.columns[1].name = "é".to_owned();
+    let latin1 = Charset::from_server_encoding("LATIN1").expect("supported");
+    let mut full = Bench::with(Some(described), DeleteMode::Event, latin1);
+    let line = b"table public.t: DELETE: id[integer]:1 \"\xE9\"[text]:'x'";
+    let (sent, _) = full.try_encode(line).expect("encodes");
+    assert_eq!(sent[0].field("before"), r#"{"id":1,"é":"x","n":null}"#);
+}
+
 #[test]
 fn soft_deletes_mark_the_row() {
     let mut default = bench(ReplicaIdentity::Default, DeleteMode::Soft);

@@ -100,11 +100,12 @@ pub fn slot(name: &str, server_version: u32) -> String {
         160_000.. => "CASE WHEN s.conflicting THEN 'conflict' END",
         _ => "NULL",
     };
+    let two_phase = if server_version >= 140_000 { "s.two_phase" } else { "false" };
     format!(
         "SELECT s.slot_type, s.plugin, s.database, s.temporary, s.active, s.active_pid,
        s.restart_lsn, s.confirmed_flush_lsn, {wal_status}, {invalidation},
        CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END,
-       a.application_name, a.client_addr
+       a.application_name, a.client_addr, {two_phase}
   FROM pg_replication_slots s LEFT JOIN pg_stat_activity a ON a.pid = s.active_pid
  WHERE s.slot_name = {}",
         escape_literal(name)
@@ -126,6 +127,8 @@ mod tests {
     #[test]
     fn old_servers_are_not_asked_for_new_columns() {
         assert!(!slot("s", 120_022).contains("wal_status"));
+        assert!(!slot("s", 130_023).contains("two_phase"));
+        assert!(slot("s", 140_023).contains("two_phase"));
         assert!(!slot("s", 150_018).contains("invalidation_reason"));
         assert!(slot("s", 170_010).contains("invalidation_reason"));
     }

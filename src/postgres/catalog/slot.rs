@@ -28,6 +28,8 @@ pub struct Slot {
     pub safe_wal_size: Option<i64>,
     /// Why it cannot be used any more (16 on).
     pub invalidation_reason: Option<String>,
+    /// Whether it shows prepared transactions before they are committed (14 on).
+    pub two_phase: bool,
     /// The end of the server's WAL when the slot was looked at.
     pub wal_end: Lsn,
 }
@@ -62,6 +64,7 @@ impl Slot {
             wal_status: text(row, 8).map(str::to_owned),
             safe_wal_size: parsed(row, 9),
             invalidation_reason: text(row, 10).map(str::to_owned),
+            two_phase: flag(row, 14).unwrap_or(false),
             wal_end: parsed(row, 11)?,
         })
     }

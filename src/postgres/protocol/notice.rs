@@ -148,21 +148,28 @@ pub fn escape(text: &[u8]) -> String {
     let mut out = String::with_capacity(text.len().min(FIELD_LIMIT));
     for chunk in text.utf8_chunks() {
         for c in chunk.valid().chars() {
-            push_escaped(&mut out, c);
-            if out.len() >= FIELD_LIMIT {
-                out.push_str(" … (cut)");
+            if is_cut(&mut out) {
                 return out;
             }
+            push_escaped(&mut out, c);
         }
         for byte in chunk.invalid() {
+            if is_cut(&mut out) {
+                return out;
+            }
             push_hex(&mut out, *byte);
-        }
-        if out.len() >= FIELD_LIMIT {
-            out.push_str(" … (cut)");
-            return out;
         }
     }
     out
+}
+
+/// Whether there is no room for what follows; says so.
+fn is_cut(out: &mut String) -> bool {
+    let is_full = out.len() >= FIELD_LIMIT;
+    if is_full {
+        out.push_str(" … (cut)");
+    }
+    is_full
 }
 
 fn push_escaped(out: &mut String, c: char) {

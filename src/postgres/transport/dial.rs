@@ -7,6 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::{Instant, timeout};
 
@@ -14,6 +15,16 @@ use super::socket::Socket;
 
 /// A name with more addresses than this is tried with the first ones.
 const MAX_ADDRESSES: usize = 16;
+
+/// A peer that is silent for this long is probed, and given up after some probes: what waits without a limit of its
+/// own, as for a slot to be made, would otherwise notice a dead network by the kernel's defaults, after hours.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(30))
+    .with_interval(Duration::from_secs(10))
+    .with_retries(3);
+/// How long sent bytes may stay unacknowledged by the peer's kernel.
+#[cfg(target_os = "linux")]
+const UNANSWERED: Duration = Duration::from_mins(1);
 
 /// Where to connect and how.
 #[derive(Debug, Clone)]
@@ -117,7 +128,10 @@ async fn connect_tcp(address: SocketAddr, receive_buffer: Option<u32>) -> io::Re
     if let Some(bytes) = receive_buffer {
         socket.set_recv_buffer_size(bytes)?;
     }
-    socket.set_keepalive(true)?;
+    let options = SockRef::from(&socket);
+    options.set_tcp_keepalive(&KEEPALIVE)?;
+    #[cfg(target_os = "linux")]
+    options.set_tcp_user_timeout(Some(UNANSWERED))?;
     // A status update is small and must not wait for the next one.
     socket.set_nodelay(true)?;
     socket.connect(address).await

@@ -110,7 +110,7 @@ impl KafkaOptions {
     pub fn producer(&self, smallest_limit: Option<usize>) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
-            .set("linger.ms", "2")
+            .set("linger.ms", "5")
             .set("partitioner", "murmur2_random")
             .set("enable.sparse.connections", "false")
             .set("topic.metadata.propagation.max.ms", "5000");

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::random::Random;
 use super::world::World;
+use crate::random::Random;
 use crate::support::proxy::Proxy;
 use crate::support::{Result, nap};
 

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::random::Random;
 use super::schema::JOURNAL;
 use super::transaction::{Transaction, message_outside};
+use crate::random::Random;
 use crate::support::session::{Address, Session};
 use crate::support::{Result, nap};
 

@@ -6,7 +6,6 @@
 mod evidence;
 mod faults;
 mod load;
-mod random;
 mod read;
 mod schema;
 mod transaction;
@@ -23,9 +22,9 @@ use crate::ops::slot;
 use crate::suite::Suite;
 use crate::support::{Result, nap, tell};
 
+use crate::random::Random;
 use faults::Tally;
 use load::Load;
-use random::Random;
 use world::{Program, USUAL, World};
 
 /// How long what has piled up may take, with every server back.

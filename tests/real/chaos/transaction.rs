@@ -5,8 +5,8 @@
 
 use std::fmt::Write as _;
 
-use super::random::Random;
 use super::schema::{JOURNAL, MESSAGES, PREFIX};
+use crate::random::Random;
 use crate::support::Result;
 use crate::support::session::{Rows, Session};
 

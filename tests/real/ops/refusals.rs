@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::ops::pipeline::Pipeline;
 use crate::ops::slot;
 use crate::suite::Suite;
-use crate::support::broker_client::create_topic;
+use crate::support::broker_client::{create_topic, topics};
 use crate::support::postgres::{MAJORS, PASSWORD};
 use crate::support::session::{Address, Session};
 use crate::support::{Result, ports};
@@ -91,6 +91,27 @@ fn slots(suite: &mut Suite) {
         make(&mut Session::open(&other, &other.database)?, "elsewhere", "test_decoding")?;
         let slot = name("elsewhere");
         pipeline.clone().slot(&slot).refusal()?.refused(12, &[&slot, &other.database, &address.database]);
+        Ok(())
+    });
+    suite.postgres([14, 18], "a_slot_with_two_phase_decoding_is_refused", async |context| {
+        let pipeline = Pipeline::new(context, &context.postgres()?, &context.kafka()?);
+        let mut session = pipeline.session()?;
+        session.query("CREATE TABLE t (id int PRIMARY KEY)")?;
+        let slot = pipeline.slot.as_str();
+        session.query(&format!(
+            "SELECT pg_create_logical_replication_slot('{slot}', 'test_decoding', false, true)"
+        ))?;
+        let before = slot::get(&mut session, slot)?;
+        session.query("BEGIN; INSERT INTO t VALUES (1); PREPARE TRANSACTION 'never'")?;
+        pipeline.refusal()?.refused(1, &[slot, "two-phase", "pg_drop_replication_slot"]);
+        let checked = pipeline.command(&["check"])?.ended()?;
+        assert_eq!(checked.code, Some(8), "{}", checked.output);
+        assert!(checked.output.contains("two-phase"), "{}", checked.output);
+        session.query("ROLLBACK PREPARED 'never'")?;
+        // What was never committed has not been sent.
+        assert_eq!(slot::get(&mut session, slot)?, before);
+        let topics = topics(&pipeline.bootstrap, &pipeline.topic("public"))?;
+        assert!(topics.is_empty(), "{topics:?}");
         Ok(())
     });
     suite.postgres(OLDEST_TO_NEWEST, "a_slot_in_use_is_code_10", async |context| {

@@ -71,37 +71,7 @@ impl Column {
 
     /// An expression of SQL for the JSON of the column; NULL for null.
     pub(crate) fn json(&self) -> String {
-        let column = format!("({}::{})", self.name, self.base());
-        if !self.shape.is_array() {
-            return format!("(SELECT {} FROM (SELECT {column} AS x) e)", self.json_of_x());
-        }
-        // `x` is one element, by its subscripts: to unnest an array of composites would take them apart.
-        let x = self.json_of_x();
-        let one = format!(
-            "(SELECT json_agg({x} ORDER BY i) FROM generate_subscripts({column}, 1) i,
-               LATERAL (SELECT {column}[i] AS x) e)"
-        );
-        let two = format!(
-            "(SELECT json_agg(inner_array ORDER BY i) FROM (
-                SELECT i, (SELECT json_agg({x} ORDER BY j) FROM generate_subscripts({column}, 2) j,
-                  LATERAL (SELECT {column}[i][j] AS x) e) AS inner_array
-                FROM generate_subscripts({column}, 1) i) outer_array)"
-        );
-        format!(
-            "CASE WHEN {column} IS NULL THEN NULL ELSE
-               CASE coalesce(array_ndims({column}), 0) WHEN 0 THEN '[]'::json WHEN 1 THEN {one} ELSE {two} END END"
-        )
-    }
-
-    fn json_of_x(&self) -> String {
-        let json = match self.of_type.form {
-            Form::Json => "to_json(x)",
-            // By the output function; a cast to text is another one for some types.
-            Form::Text => "to_json(format('%s', x))",
-            Form::Sql(expression) => expression,
-        };
-        // Unlike IS NULL, this does not hold of a row of NULLs.
-        format!("CASE WHEN x IS NOT DISTINCT FROM NULL THEN NULL ELSE {json} END")
+        json(&format!("({}::{})", self.name, self.base()), self.of_type.form, self.shape.is_array())
     }
 
     /// The type below all domains of this test.
@@ -140,4 +110,38 @@ impl Column {
         }
         arrays
     }
+}
+
+/// An expression of SQL for the JSON of a value; NULL for null. `column` is of a type below all domains.
+pub(crate) fn json(column: &str, form: Form, is_array: bool) -> String {
+    let x = json_of_x(form);
+    if !is_array {
+        return format!("(SELECT {x} FROM (SELECT {column} AS x) e)");
+    }
+    // `x` is one element, by its subscripts: to unnest an array of composites would take them apart.
+    let one = format!(
+        "(SELECT json_agg({x} ORDER BY i) FROM generate_subscripts({column}, 1) i,
+           LATERAL (SELECT {column}[i] AS x) e)"
+    );
+    let two = format!(
+        "(SELECT json_agg(inner_array ORDER BY i) FROM (
+            SELECT i, (SELECT json_agg({x} ORDER BY j) FROM generate_subscripts({column}, 2) j,
+              LATERAL (SELECT {column}[i][j] AS x) e) AS inner_array
+            FROM generate_subscripts({column}, 1) i) outer_array)"
+    );
+    format!(
+        "CASE WHEN {column} IS NULL THEN NULL ELSE
+           CASE coalesce(array_ndims({column}), 0) WHEN 0 THEN '[]'::json WHEN 1 THEN {one} ELSE {two} END END"
+    )
+}
+
+fn json_of_x(form: Form) -> String {
+    let json = match form {
+        Form::Json => "to_json(x)",
+        // By the output function; a cast to text is another one for some types.
+        Form::Text => "to_json(format('%s', x))",
+        Form::Sql(expression) => expression,
+    };
+    // Unlike IS NULL, this does not hold of a row of NULLs.
+    format!("CASE WHEN x IS NOT DISTINCT FROM NULL THEN NULL ELSE {json} END")
 }

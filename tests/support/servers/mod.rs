@@ -19,6 +19,7 @@ pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod run;
 pub(crate) mod session;
+pub(crate) mod walsender;
 
 use std::error::Error;
 use std::io::Write as _;

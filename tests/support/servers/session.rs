@@ -32,6 +32,8 @@ pub(crate) struct Address {
 
 /// The rows of a query: text, or NULL.
 pub(crate) type Rows = Vec<Vec<Option<String>>>;
+/// The same where the text need not be UTF-8.
+pub(crate) type RawRows = Vec<Vec<Option<Vec<u8>>>>;
 
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -41,6 +43,11 @@ pub(crate) struct Session {
 impl Session {
     /// Logs in and waits until the server is ready for a query.
     pub(crate) fn open(address: &Address, database: &str) -> Result<Self> {
+        Self::open_with(address, database, &[])
+    }
+
+    /// The same with further parameters of the startup packet, such as `options` and `replication`.
+    pub(crate) fn open_with(address: &Address, database: &str, further: &[(&str, &str)]) -> Result<Self> {
         let Address { host, port, user, password, .. } = address;
         let target = (host.as_str(), *port).to_socket_addrs()?.next().ok_or("the host has no address")?;
         let stream = TcpStream::connect_timeout(&target, ANSWER_LIMIT)?;
@@ -49,6 +56,7 @@ impl Session {
         stream.set_write_timeout(Some(ANSWER_LIMIT))?;
         let mut session = Self { stream };
         let parameters = [("user", user.as_str()), ("database", database), ("client_encoding", "UTF8")];
+        let parameters = parameters.into_iter().chain(further.iter().copied());
         session.send(|out| frontend::startup_message(parameters, out))?;
         session.log_in(user, password.as_deref().unwrap_or_default())?;
         session.rows()?;
@@ -57,6 +65,13 @@ impl Session {
 
     /// Runs one or more statements; the rows of all of them, one after the other.
     pub(crate) fn query(&mut self, sql: &str) -> Result<Rows> {
+        let text = |value: Option<Vec<u8>>| Ok(value.map(String::from_utf8).transpose()?);
+        let rows = self.query_raw(sql)?.into_iter();
+        rows.map(|row| row.into_iter().map(text).collect()).collect()
+    }
+
+    /// The same for text that need not be UTF-8.
+    pub(crate) fn query_raw(&mut self, sql: &str) -> Result<RawRows> {
         self.send(|out| frontend::query(sql, out))?;
         self.rows().map_err(|error| format!("{error}, in: {sql}").into())
     }
@@ -127,7 +142,7 @@ impl Session {
     }
 
     /// Reads up to the next `ReadyForQuery`.
-    fn rows(&mut self) -> Result<Rows> {
+    pub(super) fn rows(&mut self) -> Result<RawRows> {
         let (mut rows, mut failure) = (Vec::new(), None);
         loop {
             match self.message()? {
@@ -147,13 +162,13 @@ impl Session {
         failure.map_or(Ok(rows), |text| Err(text.into()))
     }
 
-    fn send(&mut self, encode: impl FnOnce(&mut BytesMut) -> std::io::Result<()>) -> Result<()> {
+    pub(super) fn send(&mut self, encode: impl FnOnce(&mut BytesMut) -> std::io::Result<()>) -> Result<()> {
         let mut out = BytesMut::new();
         encode(&mut out)?;
         Ok(self.stream.write_all(&out)?)
     }
 
-    fn message(&mut self) -> Result<(u8, Bytes)> {
+    pub(super) fn message(&mut self) -> Result<(u8, Bytes)> {
         let mut header = [0; 5];
         self.stream.read_exact(&mut header)?;
         let mut header = header.as_slice();
@@ -166,7 +181,7 @@ impl Session {
     }
 }
 
-fn row(mut body: Bytes) -> Result<Vec<Option<String>>> {
+fn row(mut body: Bytes) -> Result<Vec<Option<Vec<u8>>>> {
     let columns = body.try_get_u16()?;
     let mut row = Vec::with_capacity(usize::from(columns));
     for _ in 0..columns {
@@ -177,13 +192,13 @@ fn row(mut body: Bytes) -> Result<Vec<Option<String>>> {
         };
         let mut value = vec![0; length];
         body.try_copy_to_slice(&mut value)?;
-        row.push(Some(String::from_utf8(value)?));
+        row.push(Some(value));
     }
     Ok(row)
 }
 
 /// `FATAL 57P03: the database system is starting up`.
-fn error_text(body: &[u8]) -> String {
+pub(super) fn error_text(body: &[u8]) -> String {
     let fields: Vec<(u8, String)> = body
         .split(|byte| *byte == 0)
         .filter_map(|field| field.split_first())
@@ -196,4 +211,9 @@ fn error_text(body: &[u8]) -> String {
 /// A name as SQL wants it.
 pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A text as SQL wants it.
+pub(crate) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }

@@ -39,10 +39,10 @@ const SUPPORTED: [&str; 30] = [
 /// Keys of libpq, and what to do instead.
 const UNSUPPORTED: [(&str, &str); 18] = [
     ("keepalives", "TCP keepalives are always on"),
-    ("keepalives_idle", "TCP keepalives follow the system's settings"),
-    ("keepalives_interval", "TCP keepalives follow the system's settings"),
-    ("keepalives_count", "TCP keepalives follow the system's settings"),
-    ("tcp_user_timeout", "the system's setting holds"),
+    ("keepalives_idle", "a silent server is probed after 30 s"),
+    ("keepalives_interval", "a silent server is probed every 10 s"),
+    ("keepalives_count", "a server that answers no three probes is given up"),
+    ("tcp_user_timeout", "it is one minute"),
     ("replication", "each connection asks for what it needs"),
     ("gssdelegation", "GSSAPI is not spoken here"),
     ("gsslib", "GSSAPI is not spoken here"),

@@ -25,13 +25,18 @@ pub(super) fn parse(text: &str, conninfo: &mut Conninfo) -> Result<(), ConninfoE
 
 type Chars<'a> = Peekable<CharIndices<'a>>;
 
+/// White space as C has it, which libpq goes by.
+fn is_space(c: char) -> bool {
+    c.is_ascii_whitespace() || c == '\u{B}'
+}
+
 fn skip_space(chars: &mut Chars<'_>) {
-    while chars.next_if(|&(_, c)| c.is_ascii_whitespace()).is_some() {}
+    while chars.next_if(|&(_, c)| is_space(c)).is_some() {}
 }
 
 fn key(chars: &mut Chars<'_>) -> String {
     let mut key = String::new();
-    while let Some((_, c)) = chars.next_if(|&(_, c)| c != '=' && !c.is_ascii_whitespace()) {
+    while let Some((_, c)) = chars.next_if(|&(_, c)| c != '=' && !is_space(c)) {
         key.push(c);
     }
     key
@@ -47,7 +52,7 @@ fn value(chars: &mut Chars<'_>) -> Result<String, ConninfoError> {
                 Some((_, escaped)) => value.push(escaped),
                 None => return Err(ConninfoError::Syntax { at, problem: "nothing follows the backslash" }),
             },
-            (c, None) if c.is_ascii_whitespace() => return Ok(value),
+            (c, None) if is_space(c) => return Ok(value),
             (c, _) => value.push(c),
         }
     }

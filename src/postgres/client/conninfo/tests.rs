@@ -50,6 +50,7 @@ fn pairs() {
         (" host = h\n\tuser\t=\tu ", expected("h", 0, "u", "", "")),
         (r"password='it\'s a \\ ' user='a b'", expected("", 0, "a b", r"it's a \ ", "")),
         (r"password=a\ b\'c user=u", expected("", 0, "u", "a b'c", "")),
+        ("\u{b}host\u{b}=\u{b}h\u{b}user=u\u{c}", expected("h", 0, "u", "", "")),
         ("user=a user=b", expected("", 0, "b", "", "")),
         ("user=postgresql://x", expected("", 0, "postgresql://x", "", "")),
     ] {

@@ -61,6 +61,15 @@ fn long_text_is_cut() {
 }
 
 #[test]
+fn text_that_just_fits_is_whole() {
+    for (byte, shown) in [(b'x', "x"), (0xFF, "\\xFF")] {
+        let text = vec![byte; FIELD_LIMIT / shown.len()];
+        assert_eq!(escape(&text), shown.repeat(text.len()));
+        assert!(escape(&[text, vec![byte]].concat()).ends_with(" … (cut)"));
+    }
+}
+
+#[test]
 fn before_login_the_words_are_marked() {
     let error = ServerError::parse(b"VFATAL\0SFATAL\0C28000\0Mno\0\0", false).unwrap();
     assert_eq!(error.to_string(), "unauthenticated server said: FATAL 28000: no");

@@ -26,6 +26,13 @@ fn tcp_by_name() {
         assert!(!stream.is_unix());
         let Socket::Tcp(tcp) = &stream else { panic!() };
         assert!(tcp.nodelay().unwrap());
+        // A dead network is found by the kernel, within two minutes.
+        let options = socket2::SockRef::from(tcp);
+        assert!(options.keepalive().unwrap());
+        let probed = options.tcp_keepalive_interval().unwrap() * options.tcp_keepalive_retries().unwrap();
+        assert!(options.tcp_keepalive_time().unwrap() + probed <= Duration::from_mins(2));
+        #[cfg(target_os = "linux")]
+        assert!(options.tcp_user_timeout().unwrap().is_some_and(|time| time <= Duration::from_mins(2)));
         let (mut peer, _) = accepted.unwrap();
         stream.write_all(b"ping").await.unwrap();
         let mut got = [0; 4];

@@ -33,7 +33,7 @@ impl Random {
     }
 
     /// `choices` must not be empty.
-    #[expect(clippy::expect_used, reason = "every list of choices is written down in this folder")]
+    #[expect(clippy::expect_used, reason = "every list of choices is written down beside it")]
     pub(crate) fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
         let turn = usize::try_from(self.next() % choices.len() as u64).unwrap_or_default();
         choices.iter().copied().cycle().nth(turn).expect("there is something to choose from")

@@ -1,0 +1,15 @@
+select pg_replication_origin_drop(roname) from pg_replication_origin where roname='pgsluice_replay';
+--;
+create table o(i int primary key); select pg_replication_origin_create('pgsluice_replay');
+--;
+insert into o values (1);
+--;
+select pg_replication_origin_session_setup('pgsluice_replay');
+--;
+begin; select pg_replication_origin_xact_setup('0/AABBCCDD','2013-01-01 00:00'); insert into o values (2); select pg_logical_emit_message(true,'from','elsewhere'); select pg_logical_emit_message(false,'from','elsewhere'); commit;
+--;
+select pg_replication_origin_session_reset();
+--;
+update o set i=3 where i=2; truncate o;
+--;
+select pg_replication_origin_drop('pgsluice_replay');
