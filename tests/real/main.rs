@@ -24,6 +24,8 @@ mod left_behind;
 #[cfg(feature = "kafka")]
 mod ops;
 #[cfg(feature = "kafka")]
+mod oracle;
+#[cfg(feature = "kafka")]
 mod pgsluice;
 mod psql;
 #[cfg(feature = "kafka")]
@@ -83,6 +85,7 @@ fn main() -> ExitCode {
         conninfo::register(&mut suite);
         golden::register(&mut suite);
         values::register(&mut suite);
+        oracle::register(&mut suite);
         ops::register(&mut suite);
         chaos::register(&mut suite);
         large::register(&mut suite);
