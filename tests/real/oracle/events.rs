@@ -6,7 +6,7 @@ use pgsluice::encode::{EncodeError, EncodeOptions, Encoder, Outcome};
 use pgsluice::event::{Source, TransactionId};
 use pgsluice::lsn::Lsn;
 use pgsluice::postgres::catalog::Catalog;
-use pgsluice::postgres::client::{ConnectOptions, Login};
+use pgsluice::postgres::client::{ConnectOptions, Login, SslMode};
 use pgsluice::secret::Secret;
 use pgsluice::table::TableName;
 use pgsluice::time::UnixMicros;
@@ -28,6 +28,7 @@ impl Events {
     pub(crate) fn new(address: &Address) -> Result<Self> {
         let mut options = ConnectOptions::new(&address.host, &address.user, &address.database);
         options.port = address.port;
+        options.tls.mode = SslMode::Disable;
         options.password = address.password.clone().map(Secret::new);
         let encoder = Encoder::new(&EncodeOptions::new("oracle", &*address.database), Charset::utf8())?;
         Ok(Self { catalog: Catalog::new(Login { options, password: None }), encoder, table: None })
