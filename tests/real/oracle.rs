@@ -3,7 +3,8 @@
 //! columns an old row has. Half of the tables are read under the program's own settings; of those the events are held
 //! against what SQL makes of the values too.
 //!
-//! A seed decides everything. `PGSLUICE_ORACLE_SEED`, `_TABLES` and `_MAJORS` (`all`, or `13,16`) change what is run; a
+//! A seed decides everything of a table. A plain run has those that are always the same, in which every type comes up,
+//! and some that are new in each run. `PGSLUICE_ORACLE_SEED`, `_TABLES` and `_MAJORS` (`all`, or `13,16`) run others; a
 //! failure names the seed of its table, which is found again with `PGSLUICE_ORACLE_SEED=… PGSLUICE_ORACLE_TABLES=1`.
 #![expect(clippy::indexing_slicing, reason = "an index out of bounds fails the test and names the place")]
 
@@ -16,9 +17,12 @@ mod table;
 mod values;
 mod words;
 
-use std::time::Instant;
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::time::{Duration, Instant};
 
 use pgsluice::decode::Decoded;
+use pgsluice::decode::print::print;
 use pgsluice::decode::test_decoding::TestDecoding;
 
 use self::compare::Seen;
@@ -33,16 +37,21 @@ use crate::support::postgres::MAJORS;
 use crate::support::session::{Session, literal};
 use crate::support::{Result, tell};
 use crate::values::PINNED;
-use crate::values::types::SETUP;
+use crate::values::types::{SETUP, TYPES};
 
-/// In a plain run.
-const TABLES: u64 = 40;
-const SEED: u64 = 1;
+/// The tables of a plain run, by their seeds: the same in all runs, in which every type comes up.
+const FIXED: std::ops::RangeInclusive<u64> = 1..=32;
+/// And so many with seeds of that run.
+const NEW: u64 = 8;
 /// Changes of one table.
 const CHANGES: u64 = 24;
+/// Tables with a fault after which no further one is looked at.
+const FAULTS: usize = 5;
 
 pub(crate) fn register(suite: &mut Suite) {
-    suite.postgres(majors(), "oracle::decoded_rows_are_what_sql_returns", async |context| {
+    let tables = variable("PGSLUICE_ORACLE_TABLES").ok().flatten().unwrap_or_default();
+    let limit = Duration::from_mins(5) + Duration::from_secs(tables.saturating_mul(2));
+    suite.postgres_within(limit, majors(), "oracle::decoded_rows_are_what_sql_returns", async |context| {
         everything(context).await
     });
 }
@@ -55,8 +64,19 @@ fn majors() -> Vec<u16> {
         .collect()
 }
 
-fn variable(name: &str, otherwise: u64) -> Result<u64> {
-    std::env::var(name).map_or(Ok(otherwise), |value| Ok(value.parse()?))
+fn variable(name: &str) -> Result<Option<u64>> {
+    std::env::var(name).ok().map(|value| Ok(value.parse()?)).transpose()
+}
+
+/// The seeds of the run, and whether it is a plain one.
+fn seeds() -> Result<(Vec<u64>, bool)> {
+    let (first, tables) = (variable("PGSLUICE_ORACLE_SEED")?, variable("PGSLUICE_ORACLE_TABLES")?);
+    let new = || 1_000 + RandomState::new().build_hasher().finish() % 1_000_000_000;
+    let from = |first: u64, tables: u64| first..first.saturating_add(tables);
+    Ok(match (first, tables) {
+        (None, None) => (FIXED.chain(from(new(), NEW)).collect(), true),
+        (first, tables) => (from(first.unwrap_or_else(new), tables.unwrap_or(1)).collect(), false),
+    })
 }
 
 /// What was compared.
@@ -70,37 +90,74 @@ struct Counts {
 
 async fn everything(context: &Context) -> Result<()> {
     let started = Instant::now();
-    let (seed, tables) =
-        (variable("PGSLUICE_ORACLE_SEED", SEED)?, variable("PGSLUICE_ORACLE_TABLES", TABLES)?);
+    let (seeds, is_plain) = seeds()?;
     let address = context.postgres()?;
     let mut session = Session::open(&address, &address.database)?;
     for statement in SETUP {
         session.query(statement)?;
     }
-    let slot = context.prefix();
-    session.query(&format!("SELECT pg_create_logical_replication_slot('{slot}', 'test_decoding')"))?;
+    let slot = literal(context.prefix());
+    session.query(&format!("SELECT pg_create_logical_replication_slot({slot}, 'test_decoding')"))?;
     let mut events = Events::new(&address)?;
     let mut counts = Counts::default();
-    for seed in seed..seed.saturating_add(tables) {
-        let mut session = Session::open(&address, &address.database)?;
-        one_table(context, &mut session, &mut events, seed, &mut counts)
-            .await
-            .map_err(|error| format!("seed {seed}: {error}"))?;
+    let mut faults: Vec<String> = Vec::new();
+    for seed in &seeds {
+        let mut own = Session::open(&address, &address.database)?;
+        let outcome = one_table(context, &mut own, &mut events, *seed, &mut counts).await;
+        if let Err(error) = outcome {
+            faults.push(format!("seed {seed}: {error}"));
+            if faults.len() == FAULTS {
+                break;
+            }
+            // What the next table is not to be given.
+            session.query(&format!(
+                "SELECT count(*) FROM pg_logical_slot_get_binary_changes({slot}, NULL, NULL)"
+            ))?;
+        }
     }
+    tell(&told(context.major()?, &seeds, &counts, started.elapsed()));
+    if !faults.is_empty() {
+        return Err(faults.join("\n").into());
+    }
+    if is_plain { everything_came_up(&mut session, &counts) } else { Ok(()) }
+}
+
+fn told(major: u16, seeds: &[u64], counts: &Counts, took: Duration) -> String {
     let Counts { changes, seen, json } = counts;
-    let Seen { values, nulls, unchanged, old_rows, empty_old_rows, absent_old_rows } = seen;
-    tell(&format!(
-        "oracle on PostgreSQL {}: seeds {seed} to {}, {tables} tables, {changes} changes, {values} values compared \
-         ({nulls} nulls, {unchanged} unchanged), {old_rows} old rows ({empty_old_rows} more without columns, \
-         {absent_old_rows} changes without one), {json} values in events; {:.1} s",
-        context.major()?,
-        seed.saturating_add(tables) - 1,
-        started.elapsed().as_secs_f64()
-    ));
-    // Fewer tables need not have everything.
-    let everything = [changes, values, json, nulls, unchanged, old_rows, absent_old_rows];
-    assert!(tables < TABLES || everything.iter().all(|count| *count > 0), "something did not come up");
-    Ok(())
+    let Seen { values, nulls, unchanged, types, old_rows, empty_old_rows, absent_old_rows } = seen;
+    let (tables, types, seconds) = (seeds.len(), types.len(), took.as_secs_f64());
+    // Runs of seeds, as they follow one another.
+    let runs: Vec<String> = seeds
+        .chunk_by(|one, next| one + 1 == *next)
+        .map(|run| format!("{} to {}", run[0], run[run.len() - 1]))
+        .collect();
+    format!(
+        "oracle on PostgreSQL {major}: seeds {}; {tables} tables, {changes} rows compared with {values} values of \
+         {types} types ({nulls} nulls, {unchanged} unchanged), {old_rows} old rows ({empty_old_rows} more without \
+         columns, {absent_old_rows} changes without one), {json} values in events; {seconds:.1} s",
+        runs.join(" and "),
+    )
+}
+
+/// Nothing that is told is told of nothing.
+fn everything_came_up(session: &mut Session, counts: &Counts) -> Result<()> {
+    let Counts { changes, seen, json } = counts;
+    let Seen { values, nulls, unchanged, types, old_rows, empty_old_rows, absent_old_rows } = seen;
+    let all = [changes, values, json, nulls, unchanged, old_rows, empty_old_rows, absent_old_rows];
+    if all.contains(&&0) {
+        return Err("something did not come up".into());
+    }
+    let mut missing = BTreeSet::new();
+    for name in TYPES.iter().map(|known| kinds::bare(known.name)) {
+        // NULL of a type that this major does not have.
+        let oids = session.query(&format!("SELECT to_regtype({})::oid::text", literal(name)))?;
+        for oid in oids.into_iter().flatten().flatten() {
+            if !types.contains(&oid.parse()?) {
+                missing.insert(name);
+            }
+        }
+    }
+    if missing.is_empty() { Ok(()) } else { Err(format!("no value came up of {missing:?}").into()) }
 }
 
 async fn one_table(
@@ -181,14 +238,20 @@ fn check(
     ))?;
     let payloads: Vec<Vec<u8>> =
         rows.into_iter().flatten().flatten().map(|data| corpus::unhex(&data)).collect();
-    let mut decoder = TestDecoding::new();
+    let mut plugin = TestDecoding::new();
     let mut expected = changes.iter();
     for payload in &payloads {
         let shown = || {
             let shown = payload.escape_ascii().to_string();
             shown.chars().take(6000).collect::<String>()
         };
-        let decoded = match decoder.decode(payload).map_err(|error| format!("{error}: {}", shown()))? {
+        let decoded = plugin.decode(payload).map_err(|error| format!("{error}: {}", shown()))?;
+        let mut printed = Vec::new();
+        print(&decoded, &mut printed);
+        if printed != *payload {
+            return Err(format!("{} is printed again as {}", shown(), printed.escape_ascii()).into());
+        }
+        let decoded = match decoded {
             Decoded::Begin(_) | Decoded::Commit(_) => continue,
             Decoded::Change(change) => change,
             other => return Err(format!("{other:?}").into()),

@@ -1,5 +1,7 @@
 //! A decoded change beside what SQL said of the row.
 
+use std::collections::BTreeSet;
+
 use pgsluice::decode::{ColumnValue, Columns, Literal, Operation, RowChange};
 
 use super::rows::{Cell, Change};
@@ -19,6 +21,8 @@ pub(crate) struct Seen {
     pub(crate) nulls: usize,
     /// Values that were stored out of line and did not change.
     pub(crate) unchanged: usize,
+    /// Types of which there was a value, by their oids.
+    pub(crate) types: BTreeSet<u32>,
     pub(crate) old_rows: usize,
     pub(crate) empty_old_rows: usize,
     /// Rows of which nothing was kept.
@@ -142,6 +146,9 @@ fn tuple(
         seen.values += 1;
         seen.nulls += usize::from(decoded.value == Literal::Null);
         seen.unchanged += usize::from(decoded.value == Literal::UnchangedToast);
+        if !matches!(decoded.value, Literal::Null | Literal::UnchangedToast) {
+            seen.types.insert(expected.column.type_oid);
+        }
     }
     Ok(())
 }

@@ -76,13 +76,16 @@ impl Maker<'_> {
     }
 
     fn built_in(&self, random: &mut Random) -> Kind {
-        loop {
-            let of_type =
-                TYPES.get(usize::try_from(random.between(0, TYPES.len() as u64 - 1)).unwrap_or_default());
-            if let Some(of_type) = of_type.filter(|of_type| of_type.since <= self.major) {
-                return Kind::scalar(of_type.name, of_type.form, Source::BuiltIn(of_type));
-            }
-        }
+        self.turn(random.between(0, TYPES.len() as u64 - 1))
+    }
+
+    /// The built-in type whose turn it is: whoever counts gets every one.
+    pub(crate) fn turn(&self, turn: u64) -> Kind {
+        let known = TYPES.iter().filter(|of_type| of_type.since <= self.major);
+        let turn = usize::try_from(turn % known.clone().count() as u64).unwrap_or_default();
+        known.cycle().nth(turn).map_or_else(Kind::text, |of_type| {
+            Kind::scalar(of_type.name, of_type.form, Source::BuiltIn(of_type))
+        })
     }
 
     fn name(&mut self, random: &mut Random) -> String {
@@ -100,10 +103,14 @@ impl Maker<'_> {
     fn composite(&mut self, random: &mut Random) -> Kind {
         let name = self.name(random);
         let mut names = Names::default();
-        let fields = (0..random.between(1, 4)).map(|_| self.built_in(random));
-        // Up to 14 its bytes above 127 stand there as they are, and the whole is no text in UTF-8.
-        let fields: Vec<Kind> =
-            fields.filter(|field| self.major >= 15 || field.declared != "\"char\"").collect();
+        let mut fields = Vec::new();
+        for _ in 0..random.between(1, 4) {
+            let field = if random.percent(20) { self.array(random) } else { self.simple(random) };
+            // Up to 14 its bytes above 127 stand there as they are, and the whole is no text in UTF-8.
+            if self.major >= 15 || field.base != "\"char\"" {
+                fields.push(field);
+            }
+        }
         let declared: Vec<String> = fields
             .iter()
             .map(|field| format!("{} {}", quoted(&names.next(random)), field.declared))
@@ -243,7 +250,7 @@ impl Kind {
 }
 
 /// A type without its modifier.
-fn bare(name: &str) -> &str {
+pub(crate) fn bare(name: &str) -> &str {
     let known = [
         ("time(0) without time zone", "time without time zone"),
         ("time(3) without time zone", "time without time zone"),

@@ -88,9 +88,14 @@ impl<'a> Writer<'a> {
 
     pub(crate) fn insert(&mut self) -> Result<Change> {
         let columns = self.writable();
+        // Nothing of such a row is an old row without columns.
+        let without_values = self.table.identity == Identity::FullKeyless && self.random.percent(20);
         let (names, values): (Vec<String>, Vec<String>) = columns
             .into_iter()
-            .map(|index| (quoted(&self.table.columns[index].name), self.value(index)))
+            .map(|index| {
+                let value = if without_values { "NULL".to_owned() } else { self.value(index) };
+                (quoted(&self.table.columns[index].name), value)
+            })
             .unzip();
         let statement = if names.is_empty() {
             format!("INSERT INTO {} DEFAULT VALUES RETURNING ctid", self.table.qualified())

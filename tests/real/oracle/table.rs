@@ -1,5 +1,7 @@
 //! A table made at random, and what SQL says of it.
 
+use std::ops::Range;
+
 use super::kinds::{Kind, Maker};
 use super::words::{self, Names};
 use crate::random::Random;
@@ -89,7 +91,10 @@ impl Table {
                 kinds.push((Kind::of_key(declared), Filled::Key));
             }
         }
-        for _ in 0..random.between(0, 12) {
+        let of_turns = turns(number);
+        let most = if of_turns.is_empty() { 12 } else { 8 };
+        kinds.extend(of_turns.map(|turn| (maker.turn(turn), Filled::Any)));
+        for _ in 0..random.between(0, most) {
             kinds.push((maker.kind(random), Filled::Any));
         }
         for _ in 0..random.between(0, 2) {
@@ -158,6 +163,14 @@ impl Table {
         });
         described.collect()
     }
+}
+
+/// The turns of a table's columns: tables that follow one another have every built-in type, but an eighth of them need
+/// not have any column.
+fn turns(number: u64) -> Range<u64> {
+    const EACH: u64 = 5;
+    let turn = number - number / 8;
+    if number.is_multiple_of(8) { 0..0 } else { EACH * turn..EACH * (turn + 1) }
 }
 
 /// Leaves room for the number before it.
