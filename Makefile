@@ -10,7 +10,7 @@ FETCH := tests/servers/fetch.sh
 # $(call step,text): what happens next, for whoever watches.
 step = printf '\n==> %s\n' '$(1)' >&2
 
-.PHONY: help setup setup-build build test sim fuzz chaos chaos-control large lint demo bench clean
+.PHONY: help setup setup-build build test sim fuzz chaos chaos-control large lint demo bench callgrind clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,6 +91,11 @@ bench: setup ## Measure the pipeline against pg_recvlogical (minutes; wants a qu
 	    { $(call step,installing pg_recvlogical); apt-get install -y postgresql-client; }
 	@$(call step,building the benchmark (librdkafka takes a minute or two the first time))
 	$(CARGO) bench --locked --bench pipeline -- $(BENCH)
+
+callgrind: setup-build ## Count the instructions that decoding and encoding a row take (no quiet machine needed)
+	@command -v valgrind >/dev/null || { $(call step,installing valgrind); apt-get install -y valgrind; }
+	@$(call step,building what is counted)
+	$(CARGO) bench --locked --no-default-features --profile profiling --bench instructions
 
 clean: ## Remove what was built and the servers that were fetched
 	$(CARGO) clean

@@ -1,76 +1,40 @@
-//! Decoding alone, and decoding with encoding, in bytes and rows a second on one core.
+//! Decoding alone, and decoding with encoding, in rows and bytes a second on one core.
 #![allow(missing_docs, reason = "criterion's macros make public items")]
 
+#[path = "data/passes.rs"]
+mod passes;
 #[path = "data/payloads.rs"]
 mod payloads;
 
-use std::hint::black_box;
-
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use pgsluice::decode::test_decoding::TestDecoding;
-use pgsluice::decode::{Decoded, RowChange};
-use pgsluice::encode::charset::Charset;
-use pgsluice::encode::{EncodeError, EncodeOptions, Encoder, TablePlan};
-use pgsluice::event::{Source, TransactionId};
-use pgsluice::lsn::Lsn;
-use pgsluice::record::Record;
-use pgsluice::time::UnixMicros;
+
+use crate::passes::Encoding;
+use crate::payloads::Shape;
+
+/// What one pass over the payloads goes through.
+fn throughput(shape: &Shape) -> Throughput {
+    Throughput::ElementsAndBytes { elements: shape.rows(), bytes: shape.bytes() }
+}
 
 fn decode(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decode");
     for shape in payloads::shapes() {
-        group.throughput(Throughput::Bytes(shape.bytes()));
-        group.bench_function(shape.name, |bencher| {
-            let mut decoder = TestDecoding::new();
-            bencher.iter(|| {
-                for payload in &shape.payloads {
-                    black_box(decoder.decode(black_box(payload)).is_ok());
-                }
-            });
-        });
+        let mut plugin = TestDecoding::new();
+        assert_eq!(passes::decode(&mut plugin, &shape), shape.rows(), "{} is not decoded", shape.name);
+        group.throughput(throughput(&shape));
+        group.bench_function(shape.name, |bencher| bencher.iter(|| passes::decode(&mut plugin, &shape)));
     }
 }
 
 fn decode_and_encode(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decode_and_encode");
     for shape in payloads::shapes() {
-        group.throughput(Throughput::Bytes(shape.bytes()));
-        group.bench_function(shape.name, |bencher| {
-            let mut decoder = TestDecoding::new();
-            let Ok(mut encoder) = Encoder::new(&EncodeOptions::new("bench", "bench"), Charset::utf8()) else {
-                return;
-            };
-            let mut plan = None;
-            bencher.iter(|| {
-                for payload in &shape.payloads {
-                    if let Ok(Decoded::Change(change)) = decoder.decode(black_box(payload)) {
-                        encode(&mut encoder, &mut plan, &change);
-                    }
-                }
-            });
-        });
+        let Some(mut encoding) = Encoding::new() else { return };
+        assert_eq!(encoding.pass(&shape), shape.rows(), "{} is not encoded", shape.name);
+        group.throughput(throughput(&shape));
+        group.bench_function(shape.name, |bencher| bencher.iter(|| encoding.pass(&shape)));
     }
-}
-
-fn encode(encoder: &mut Encoder, plan: &mut Option<TablePlan>, change: &RowChange<'_>) {
-    let source = Source {
-        lsn: Lsn(16),
-        transaction: Some(TransactionId { xid: 745, first_lsn: Lsn(16) }),
-        ordinal: 1,
-        time: UnixMicros(1_767_323_045_678_901),
-        commit_time_known: true,
-        last_commit: Some(Lsn(8)),
-    };
-    if plan.is_none() {
-        *plan = encoder.plan(change, None).ok();
-    }
-    let Some(plan) = plan else { return };
-    let mut emit = |record: Record<'_>| {
-        black_box(record.size());
-        Ok::<(), EncodeError>(())
-    };
-    let outcome = encoder.encode_change(plan, change, &source, UnixMicros(0), &mut emit);
-    black_box(outcome.is_ok());
 }
 
 criterion_group!(benches, decode, decode_and_encode);

@@ -1,6 +1,8 @@
 //! Walking frames and reading their headers, and the books on what is in flight.
 #![allow(missing_docs, reason = "criterion's macros make public items")]
 
+#[path = "data/passes.rs"]
+mod passes;
 #[path = "data/payloads.rs"]
 mod payloads;
 
@@ -9,38 +11,15 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use pgsluice::lsn::Lsn;
 use pgsluice::pipeline::in_flight::{InFlight, Mark};
-use pgsluice::postgres::client::StreamEvent;
-use pgsluice::postgres::protocol::frame::{DEFAULT_STREAM_LIMIT, Limits};
-
-/// The payload in the frame a walsender puts around it.
-fn push_frame(stream: &mut Vec<u8>, payload: &[u8]) {
-    let length = u32::try_from(payload.len() + 29).unwrap_or(u32::MAX);
-    stream.push(b'd');
-    stream.extend_from_slice(&length.to_be_bytes());
-    stream.push(b'w');
-    stream.extend_from_slice(&[0; 24]);
-    stream.extend_from_slice(payload);
-}
 
 fn frames(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("frame");
     for shape in payloads::shapes() {
-        let mut stream = Vec::new();
-        for payload in &shape.payloads {
-            push_frame(&mut stream, payload);
-        }
-        group.throughput(Throughput::Elements(shape.payloads.len() as u64));
-        group.bench_function(shape.name, |bencher| {
-            bencher.iter(|| {
-                let mut rest = black_box(stream.as_slice());
-                while let Ok(Some((event, length))) =
-                    StreamEvent::next(rest, Limits::streaming(DEFAULT_STREAM_LIMIT))
-                {
-                    black_box(event);
-                    rest = rest.get(length..).unwrap_or_default();
-                }
-            });
-        });
+        let stream = passes::framed(&shape);
+        let frames = shape.payloads.len() as u64;
+        assert_eq!(passes::walk(&stream), frames, "{} is not walked", shape.name);
+        group.throughput(Throughput::ElementsAndBytes { elements: frames, bytes: stream.len() as u64 });
+        group.bench_function(shape.name, |bencher| bencher.iter(|| passes::walk(&stream)));
     }
 }
 

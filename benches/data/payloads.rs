@@ -8,6 +8,11 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
+    /// How many of the payloads are rows, each of which makes one event.
+    pub(crate) fn rows(&self) -> u64 {
+        self.payloads.iter().filter(|payload| payload.starts_with(b"table ")).count() as u64
+    }
+
     /// Bytes of all payloads.
     pub(crate) fn bytes(&self) -> u64 {
         self.payloads.iter().map(|payload| payload.len() as u64).sum()

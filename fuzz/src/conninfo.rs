@@ -7,6 +7,8 @@
 //! `Debug` shows what was in a value.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::path::PathBuf;
 
 use pgsluice::postgres::client::conninfo::{Conninfo, ConninfoError};
 use pgsluice::secret::Secret;
@@ -72,37 +74,47 @@ fn plain_pairs(text: &str) -> Option<Vec<(String, String)>> {
     }
 }
 
-/// The last value of each key counts.
+/// The last value of each key counts; an empty one says nothing, but for a password.
 fn as_pairs_say(read: &Conninfo, pairs: &[(String, String)]) {
-    let last =
-        |key: &str| pairs.iter().rev().find(|(found, _)| found == key).map(|(_, value)| value.as_str());
-    assert_eq!(read.host.as_deref(), last("host"));
-    assert_eq!(read.user.as_deref(), last("user"));
-    assert_eq!(read.password.as_ref().map(Secret::expose), last("password"));
-    assert_eq!(read.database.as_deref(), last("dbname"));
-    assert_eq!(read.application_name.as_deref(), last("application_name"));
-    assert_eq!(read.options.as_deref(), last("options"));
-    assert_eq!(read.port.map(u64::from), last("port").filter(|port| !port.is_empty()).map(number));
+    let last = |key: &str| {
+        let of_key = pairs.iter().filter(|(found, value)| found == key && (key == "password" || !value.is_empty()));
+        of_key.last().map(|(_, value)| value.as_str())
+    };
+    for (key, value) in texts(read) {
+        assert_eq!(value.as_deref(), last(key), "{key}");
+    }
     let seconds = last("connect_timeout").map(|text| number(text.trim())).filter(|seconds| *seconds > 0);
     assert_eq!(read.connect_timeout.map(|timeout| timeout.as_secs()), seconds.map(|seconds| seconds.max(2)));
-    for (key, value) in pairs {
+    for (key, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
+        let one_of = |values: &[&str]| assert!(values.contains(&value.as_str()), "{key} = {value}");
         match key.as_str() {
-            "host" => assert!(!value.contains(',')),
-            "sslmode" => {
-                let modes = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
-                assert!(modes.contains(&value.as_str()));
+            "sslmode" => one_of(&["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]),
+            "sslnegotiation" => one_of(&["postgres", "direct"]),
+            "sslcertmode" => one_of(&["disable", "allow", "require"]),
+            "channel_binding" => one_of(&["disable", "prefer", "require"]),
+            "target_session_attrs" => {
+                one_of(&["any", "read-write", "read-only", "primary", "standby", "prefer-standby"]);
             }
-            "channel_binding" => assert!(["disable", "prefer", "require"].contains(&value.as_str())),
-            "sslsni" => assert!(["0", "1"].contains(&value.as_str())),
+            "gssencmode" => one_of(&["disable", "prefer"]),
+            "sslsni" => one_of(&["0", "1"]),
             "client_encoding" => {
                 let plain = value.to_ascii_lowercase().replace(['-', '_'], "");
                 assert!(["utf8", "unicode"].contains(&plain.as_str()));
             }
-            "port" => assert!(value.is_empty() || (1..=65_535).contains(&number(value))),
+            "ssl_min_protocol_version" | "ssl_max_protocol_version" => {
+                assert!(value.to_ascii_lowercase().starts_with("tlsv1"), "{value}");
+            }
+            "port" => {
+                let mut ports = value.split(',').map(str::trim).filter(|port| !port.is_empty());
+                assert!(ports.all(|port| (1..=65_535).contains(&number(port))));
+            }
+            "hostaddr" => {
+                let mut addresses = value.split(',').filter(|address| !address.is_empty());
+                assert!(addresses.all(|address| address.parse::<IpAddr>().is_ok()));
+            }
             "connect_timeout" => assert!(number(value.trim()) <= 86_400),
-            "user" | "password" | "dbname" | "application_name" | "options" | "require_auth"
-            | "sslrootcert" => {}
-            key => panic!("{key} was taken"),
+            "require_auth" | "sslrootcert" | "sslcompression" => {}
+            key => assert!(texts(read).iter().any(|(text, _)| *text == key), "{key} was taken"),
         }
     }
 }
@@ -111,22 +123,34 @@ fn number(text: &str) -> u64 {
     text.parse().expect("a number was taken")
 }
 
-/// Every value of a connection string, by its key.
-fn members(read: &Conninfo) -> Vec<(&'static str, String)> {
-    let text = |key, value: &Option<String>| value.clone().map(|value| (key, value));
+/// The values that are kept as they are written.
+fn texts(read: &Conninfo) -> [(&'static str, Option<String>); 15] {
+    let file = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_str().expect("UTF-8").to_owned());
+    let secret = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
     [
-        text("host", &read.host),
-        read.port.map(|port| ("port", port.to_string())),
-        text("user", &read.user),
-        read.password.as_ref().map(|password| ("password", password.expose().to_owned())),
-        text("dbname", &read.database),
-        text("application_name", &read.application_name),
-        read.connect_timeout.map(|timeout| ("connect_timeout", timeout.as_secs().to_string())),
-        text("options", &read.options),
+        ("host", read.host.clone()),
+        ("hostaddr", read.hostaddr.clone()),
+        ("port", read.port.clone()),
+        ("user", read.user.clone()),
+        ("password", secret(&read.password)),
+        ("passfile", file(&read.passfile)),
+        ("dbname", read.database.clone()),
+        ("service", read.service.clone()),
+        ("servicefile", file(&read.servicefile)),
+        ("application_name", read.application_name.clone()),
+        ("fallback_application_name", read.fallback_application_name.clone()),
+        ("options", read.options.clone()),
+        ("sslcrl", file(&read.sslcrl)),
+        ("sslcert", file(&read.sslcert)),
+        ("sslkey", file(&read.sslkey)),
     ]
-    .into_iter()
-    .flatten()
-    .collect()
+}
+
+/// Values of a connection string, by their keys.
+fn members(read: &Conninfo) -> Vec<(&'static str, String)> {
+    let seconds = read.connect_timeout.map(|timeout| timeout.as_secs().to_string());
+    let texts = texts(read).into_iter().chain([("connect_timeout", seconds)]);
+    texts.filter_map(|(key, value)| Some((key, value?))).collect()
 }
 
 fn written_again(read: &Conninfo) {
@@ -172,8 +196,8 @@ fn password_survives(text: &str) {
         let read = Conninfo::parse(&url).expect("a URL");
         assert_eq!(read.password.as_ref().map(Secret::expose), Some(text), "{url}");
         assert_eq!(
-            (read.user.as_deref(), read.host.as_deref(), read.port),
-            (Some("ada"), Some("host"), Some(5))
+            (read.user.as_deref(), read.host.as_deref(), read.port.as_deref()),
+            (Some("ada"), Some("host"), Some("5"))
         );
     }
 }
@@ -189,6 +213,9 @@ fn shows_no_text(error: &ConninfoError, text: &str) {
         ConninfoError::UnsupportedKey { .. }
         | ConninfoError::BadValue { .. }
         | ConninfoError::SystemRootsNeedTheName(_)
+        | ConninfoError::DirectNeedsTls(_)
+        | ConninfoError::NoVersionLeft
+        | ConninfoError::Uneven { .. }
         | ConninfoError::RequireAuth(_) => {}
         error => panic!("{error:?}"),
     }

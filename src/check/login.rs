@@ -6,12 +6,14 @@ use crate::check::{Report, tls};
 use crate::pipeline::PipelineOptions;
 use crate::postgres::auth::Method;
 use crate::postgres::catalog::{Catalog, CatalogError, Server};
+use crate::postgres::client::conninfo::passfile;
 use crate::postgres::client::{LoginError, Mode};
 use crate::postgres::error::ClientError;
 
 /// A password file should be its owner's alone.
 pub(super) fn check_secret(report: &mut Report, options: &PipelineOptions) {
-    let Some(path) = options.login.password.as_ref().and_then(|source| source.file()) else { return };
+    let Some(source) = &options.login.password else { return check_passfile(report, options) };
+    let Some(path) = source.file() else { return };
     match std::fs::metadata(path) {
         Ok(found) if found.permissions().mode() & 0o077 != 0 => {
             report.warn(
@@ -23,6 +25,19 @@ pub(super) fn check_secret(report: &mut Report, options: &PipelineOptions) {
         Ok(_) => report.pass("password file", path.display().to_string()),
         // The login says what is wrong with it.
         Err(_) => {}
+    }
+}
+
+/// A file of passwords that others can read is not used, which the login would only say in the log.
+fn check_passfile(report: &mut Report, options: &PipelineOptions) {
+    let named = options.login.options.passfile.clone();
+    let Some(path) = named.or_else(passfile::usual).filter(|path| path.exists()) else { return };
+    match passfile::verify_mode(&path) {
+        Ok(()) => report.pass("password file", path.display().to_string()),
+        Err(problem) => {
+            let seen = format!("{} is not used: {problem}", path.display());
+            report.warn("password file", seen, format!("chmod 600 {}", path.display()));
+        }
     }
 }
 

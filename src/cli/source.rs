@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::{Auth, Replication, Source, parse, resolve};
+use crate::config::{Source, login, parse};
 use crate::error::{Exit, Failure};
 use crate::postgres::client::Login;
 
@@ -31,7 +31,7 @@ impl SlotArgs {
             (Some(_), None) => Err(Failure::text(Exit::Usage, "--dsn needs --slot NAME")),
             (None, slot) => {
                 let config = parse::load(&self.file).map_err(|e| configuration(&e))?;
-                let login = resolve::login(&config.source).map_err(|e| configuration(&e))?;
+                let login = login::login(&config.source).map_err(|e| configuration(&e))?;
                 Ok((login, slot.clone().unwrap_or(config.source.replication.slot)))
             }
         }
@@ -40,17 +40,6 @@ impl SlotArgs {
 
 /// How to log in by a URL alone.
 pub fn login_by_url(url: &str) -> Result<Login, Failure> {
-    let source = Source {
-        dsn: Some(url.to_owned()),
-        server: None,
-        port: None,
-        database: None,
-        sslmode: None,
-        sslrootcert: None,
-        sslsni: None,
-        connect_timeout: crate::config::units::Span(std::time::Duration::from_secs(30)),
-        auth: Auth::default(),
-        replication: Replication::default(),
-    };
-    resolve::login(&source).map_err(|error| Failure::new(Exit::Configuration, &error))
+    let source = Source { dsn: Some(url.to_owned()), ..Source::default() };
+    login::login(&source).map_err(|error| Failure::new(Exit::Configuration, &error))
 }

@@ -3,6 +3,7 @@
 //! [`Config`] is the file as written; [`resolve`] turns it into the options of each part. Unknown keys are
 //! errors. Units stand in values ([`units`]). Secrets never show ([`crate::secret_source`]).
 
+pub mod login;
 pub mod parse;
 pub mod resolve;
 pub mod source;

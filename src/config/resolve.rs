@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::login::login;
 use crate::config::parse::ConfigError;
-use crate::config::{Config, LibrdkafkaValue, Source};
+use crate::config::{Config, LibrdkafkaValue};
 use crate::encode::EncodeOptions;
 use crate::pipeline::options::{PipelineOptions, SlotOptions};
 use crate::pipeline::table_filter::{Rule, TableFilter};
-use crate::postgres::client::conninfo::{Conninfo, ConninfoError, parse_roots};
-use crate::postgres::client::{Login, RequireAuth};
+use crate::postgres::client::conninfo::Conninfo;
 use crate::secret_source::{REDACTED, SecretSource};
 use crate::sink::kafka::outcome::is_secret;
 use crate::sink::kafka::{KafkaOptions, TopicOptions};
@@ -55,41 +55,6 @@ fn name(config: &Config) -> Result<String, ConfigError> {
         ));
     }
     Ok(name)
-}
-
-/// How to log in. What the keys say wins over the `dsn`.
-pub fn login(source: &Source) -> Result<Login, ConfigError> {
-    let in_dsn = |error: ConninfoError| ConfigError::invalid("source.dsn", error.to_string());
-    let mut conninfo = match &source.dsn {
-        Some(dsn) => Conninfo::parse(dsn).map_err(in_dsn)?,
-        None if source.server.is_none() => {
-            return Err(ConfigError::invalid("source", "server or dsn is missing: where is the database?"));
-        }
-        None => Conninfo::default(),
-    };
-    let or = |key: &Option<String>, dsn: Option<String>| key.clone().or(dsn);
-    conninfo.host = or(&source.server, conninfo.host);
-    conninfo.port = source.port.or(conninfo.port);
-    conninfo.database = or(&source.database, conninfo.database);
-    conninfo.user = or(&source.auth.user, conninfo.user).or_else(|| std::env::var("USER").ok());
-    conninfo.sslmode = source.sslmode.map(Into::into).or(conninfo.sslmode);
-    conninfo.sslrootcert = source.sslrootcert.as_deref().map_or(conninfo.sslrootcert, parse_roots);
-    conninfo.sslsni = source.sslsni.or(conninfo.sslsni);
-    conninfo.channel_binding = source.auth.channel_binding.map(Into::into).or(conninfo.channel_binding);
-    if let Some(list) = &source.auth.require_auth {
-        let parsed = RequireAuth::parse(list);
-        conninfo.require_auth = Some(
-            parsed.map_err(|error| ConfigError::invalid("source.auth.require_auth", error.to_string()))?,
-        );
-    }
-    conninfo.connect_timeout = Some(source.connect_timeout.0);
-    let password = source.auth.password.clone().or(conninfo.password.take().map(SecretSource::Literal));
-    let options = conninfo.into_options().map_err(|error| match error {
-        ConninfoError::NoUser => ConfigError::invalid("source.auth.user", "is missing: which role logs in?"),
-        ConninfoError::SystemRootsNeedTheName(_) => ConfigError::invalid("source", error.to_string()),
-        other => in_dsn(other),
-    })?;
-    Ok(Login { options, password })
 }
 
 fn tables(config: &Config) -> TableFilter {
@@ -163,7 +128,7 @@ pub fn shown(name: &str, value: &LibrdkafkaValue) -> serde_json::Value {
 pub fn redacted(config: &Config) -> Config {
     let mut config = config.clone();
     if let Some(dsn) = &mut config.source.dsn
-        && Conninfo::parse(dsn).map_or(true, |conninfo| conninfo.password.is_some())
+        && Conninfo::parse(dsn).map_or(true, |conninfo| conninfo.password.or(conninfo.sslpassword).is_some())
     {
         REDACTED.clone_into(dsn);
     }

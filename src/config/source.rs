@@ -9,16 +9,17 @@ use crate::postgres::client;
 use crate::secret_source::SecretSource;
 
 /// `[source]`
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
-    /// libpq URL or keyword/value string; the keys below win over what it says. Keep passwords out of it.
+    /// libpq URL or keyword/value string; the keys below win over what it says, and it wins over a service file and
+    /// libpq's environment variables. Keep passwords out of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dsn: Option<String>,
-    /// Host name or address, or the folder of a Unix socket.
+    /// Host name or address, or the folder of a Unix socket; several with commas between.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
-    /// Port. Default: 5432.
+    /// Port, of every host. Default: 5432.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
     /// Database. Default: the user's name.
@@ -31,12 +32,44 @@ pub struct Source {
     /// if it exists, else the system's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sslrootcert: Option<String>,
+    /// File with certificates that are revoked, in PEM. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sslcrl: Option<String>,
+    /// File with our certificate, in PEM. Default: `~/.postgresql/postgresql.crt` if it exists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sslcert: Option<String>,
+    /// File with its key, which nobody else may read. Default: `~/.postgresql/postgresql.key`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sslkey: Option<String>,
+    /// What the key is encrypted with: a string, `{ env = "NAME" }` or `{ file = "PATH" }`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sslpassword: Option<SecretSource>,
+    /// Whether our certificate is shown: `disable`, `allow` (where the server asks) or `require` (it must ask).
+    /// Default: `allow`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sslcertmode: Option<String>,
+    /// How TLS begins: `postgres`, or `direct`, which servers from 17 on take. Default: `postgres`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sslnegotiation: Option<String>,
+    /// The oldest version of TLS: `TLSv1.2` or `TLSv1.3`. Default: `TLSv1.2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssl_min_protocol_version: Option<String>,
+    /// The newest version of TLS. Default: `TLSv1.3`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssl_max_protocol_version: Option<String>,
     /// Whether the server is told the host's name before encryption begins. Default: true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sslsni: Option<bool>,
-    /// How long connecting and logging in may take.
-    #[serde(default = "default_connect_timeout")]
-    pub connect_timeout: Span,
+    /// Name of a service in a service file of libpq, whose settings hold where these say nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// Which of several hosts is wanted: `any`, `read-write`, `read-only`, `primary`, `standby` or `prefer-standby`.
+    /// Default: `any` for one host, `read-write` among several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_session_attrs: Option<String>,
+    /// How long connecting to a host and logging in may take. Default: `30s`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect_timeout: Option<Span>,
     /// How to log in.
     #[serde(default)]
     pub auth: Auth,
@@ -89,6 +122,9 @@ pub struct Auth {
     /// Its password: a string, `{ env = "NAME" }` or `{ file = "PATH" }`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<SecretSource>,
+    /// File to look the password up in if none is given. Default: `~/.pgpass`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passfile: Option<String>,
     /// The methods the server may ask for, as libpq writes them: `scram-sha-256`, or `password,md5`, or
     /// `!password,!md5`. Default: all, but `password` and `md5` need TLS or a Unix socket unless they are named here.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,10 +193,6 @@ pub enum Plugin {
     #[default]
     #[serde(rename = "test_decoding")]
     TestDecoding,
-}
-
-fn default_connect_timeout() -> Span {
-    Span(std::time::Duration::from_secs(30))
 }
 
 fn default_slot() -> String {

@@ -58,6 +58,14 @@ pub enum ClientError {
     /// The authentication cannot go on.
     #[error(transparent)]
     Auth(#[from] AuthError),
+    /// The host is not of the kind that is wanted.
+    #[error("the server at {host} is not what target_session_attrs = {wanted} asks for")]
+    NotWanted {
+        /// The host.
+        host: String,
+        /// What is wanted.
+        wanted: &'static str,
+    },
     /// Something took longer than it may.
     #[error("{doing} took longer than {} s", .after.as_secs_f32())]
     Timeout {
@@ -129,7 +137,12 @@ impl ClientError {
     /// What this means for the pipeline.
     pub fn classify(&self) -> ErrorClass {
         match self {
-            Self::Dial(_) | Self::Io(_) | Self::Closed { .. } | Self::Timeout { .. } => ErrorClass::Retry,
+            // Which of several hosts is the primary changes.
+            Self::Dial(_)
+            | Self::Io(_)
+            | Self::Closed { .. }
+            | Self::Timeout { .. }
+            | Self::NotWanted { .. } => ErrorClass::Retry,
             Self::Server(error) => class::classify_server(error),
             Self::Tls(error) if error.is_transient() => ErrorClass::Retry,
             Self::Tls(_) => ErrorClass::TlsRefused,

@@ -43,7 +43,11 @@ const TABLE: &[Layer] = &[
     layer("postgres", &[], PURE),
     layer(PROTOCOL, &["secret", AUTH], PURE),
     layer(AUTH, &["secret", PROTOCOL], PURE),
-    layer("postgres::transport", &["postgres::protocol::frame", "postgres::protocol::error"], NO_KAFKA),
+    layer(
+        "postgres::transport",
+        &["secret", "postgres::protocol::frame", "postgres::protocol::error"],
+        NO_KAFKA,
+    ),
     layer("postgres::error", &[PROTOCOL, AUTH, "postgres::transport"], NO_KAFKA),
     layer(
         "postgres::client",
@@ -74,6 +78,7 @@ const TABLE: &[Layer] = &[
     layer(
         "config",
         &[
+            "secret",
             "secret_source",
             "encode",
             "pipeline::PipelineOptions",

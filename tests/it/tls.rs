@@ -1,6 +1,7 @@
 //! Asking for TLS: what the server may answer, which certificates are taken, and what is tried next.
 
 mod certificates;
+mod client;
 mod login;
 mod request;
 mod server;

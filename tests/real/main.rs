@@ -11,6 +11,8 @@
 
 #[cfg(feature = "kafka")]
 mod chaos;
+#[cfg(feature = "kafka")]
+mod conninfo;
 mod context;
 #[cfg(feature = "kafka")]
 mod golden;
@@ -22,7 +24,10 @@ mod left_behind;
 #[cfg(feature = "kafka")]
 mod ops;
 #[cfg(feature = "kafka")]
+mod oracle;
+#[cfg(feature = "kafka")]
 mod pgsluice;
+mod psql;
 #[cfg(feature = "kafka")]
 mod random;
 mod replay;
@@ -77,8 +82,10 @@ fn main() -> ExitCode {
     tls::register(&mut suite);
     #[cfg(feature = "kafka")]
     {
+        conninfo::register(&mut suite);
         golden::register(&mut suite);
         values::register(&mut suite);
+        oracle::register(&mut suite);
         ops::register(&mut suite);
         chaos::register(&mut suite);
         large::register(&mut suite);

@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+/// How many files and messages the corpus has. It may grow; a file that is lost must be noticed.
+const FILES: usize = 109;
+const FRAMES: usize = 9866;
+
 /// A capture.
 pub(crate) struct Case {
     /// File name without its ending.
@@ -39,7 +43,10 @@ pub(crate) fn cases() -> Vec<Case> {
         .filter(|path| path.extension().is_some_and(|ending| ending == "jsonl"))
         .collect();
     paths.sort();
-    paths.iter().map(|path| case(path)).collect()
+    let cases: Vec<Case> = paths.iter().map(|path| case(path)).collect();
+    let frames: usize = cases.iter().map(|case| case.frames.len()).sum();
+    assert!(cases.len() >= FILES && frames >= FRAMES, "{} files, {frames} messages", cases.len());
+    cases
 }
 
 fn case(path: &Path) -> Case {

@@ -158,6 +158,16 @@ impl<P: AsyncRead + AsyncWrite + Unpin> Scripted<P> {
         assert_eq!(request, [0, 0, 0, 8, 4, 210, 22, 47]);
     }
 
+    /// The same from a client that may not even ask; then the answer is yes.
+    pub(crate) async fn is_asked_for_tls(&mut self) -> bool {
+        let mut request = [0; 8];
+        let asked = self.pipe.read_exact(&mut request).await.is_ok();
+        if asked {
+            self.send(b"S").await;
+        }
+        asked
+    }
+
     /// Reads the first record of a handshake.
     pub(crate) async fn expect_client_hello(&mut self) {
         let mut header = [0; 5];

@@ -19,6 +19,7 @@ use crate::postgres::transport::dial::{DialError, Dialed, dial};
 use crate::postgres::transport::framed::{Framed, ReceiveError};
 use crate::postgres::transport::stream::Stream;
 use crate::postgres::transport::tls::TlsSession;
+use crate::postgres::transport::tls::handshake::alert;
 
 /// A server that refuses without a length writes no more than a line.
 const PLAIN_ERROR_LIMIT: usize = 8 << 10;
@@ -133,6 +134,9 @@ where
         let header = match framed.read_frame(&startup.limits()).await {
             Ok(header) => header,
             Err(error) if is_plain_error(&error, &startup) => return Err(plain_error(&mut framed).await),
+            Err(ReceiveError::Io(error)) => {
+                return Err(alert(&error).map_or(ClientError::Io(error), ClientError::Tls));
+            }
             Err(error) => return Err(ClientError::receiving(error, "during login")),
         };
         let Some(frame) = framed.frame(header) else { continue };

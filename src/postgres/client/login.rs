@@ -5,7 +5,9 @@ use std::future::Future;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::connect::{Connection, connect};
+use super::connect::Connection;
+use super::conninfo::passfile::{self, Whom};
+use super::hosts::connect_to_any;
 use super::options::{ConnectOptions, Mode};
 use crate::postgres::error::ClientError;
 use crate::postgres::transport::stream::Stream;
@@ -64,7 +66,20 @@ impl Login {
         if let Some(source) = &self.password {
             options.password = Some(source.read()?);
         }
-        Ok(connect(&options, mode).await?)
+        Ok(Box::pin(connect_to_any(&options, mode, look_up_password)).await?)
+    }
+}
+
+/// Looks the password for one host up, where none is given.
+fn look_up_password(options: &mut ConnectOptions) {
+    if options.password.is_some() {
+        return;
+    }
+    let Some(path) = options.passfile.clone().or_else(passfile::usual) else { return };
+    let ConnectOptions { host, port, database, user, .. } = &*options;
+    match passfile::look_up(&path, &Whom { host, port: *port, database, user }) {
+        Ok(found) => options.password = found,
+        Err(error) => tracing::warn!(%error, "no password"),
     }
 }
 

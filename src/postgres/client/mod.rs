@@ -5,6 +5,7 @@
 
 pub mod connect;
 pub mod conninfo;
+pub mod hosts;
 pub mod login;
 pub mod options;
 pub mod query;
@@ -14,8 +15,11 @@ mod ways;
 
 pub use crate::postgres::auth::policy::{ChannelBinding, Policy, SecretKind};
 pub use crate::postgres::auth::require::{RequireAuth, RequireAuthError};
-pub use crate::postgres::transport::tls::{Roots, SslMode, TlsOptions, TlsSession, Verification};
+pub use crate::postgres::transport::tls::{
+    ClientCertificate, Negotiation, Roots, SendCertificate, SslMode, TlsOptions, TlsSession, Verification,
+};
 pub use connect::{Connection, connect, connect_over, connect_with};
+pub use hosts::{Endpoint, SessionAttrs};
 pub use login::{Dial, Login, LoginError};
 pub use options::{ConnectOptions, Mode, SessionSettings};
 pub use query::ResultSet;

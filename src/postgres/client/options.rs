@@ -1,7 +1,10 @@
 //! What a connection is opened with.
 
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use super::hosts::{Endpoint, SessionAttrs};
 use crate::postgres::auth::policy::Policy;
 use crate::postgres::protocol::frame::{DEFAULT_QUERY_LIMIT, DEFAULT_STREAM_LIMIT};
 use crate::postgres::transport::dial::Target;
@@ -13,8 +16,14 @@ use crate::secret::Secret;
 pub struct ConnectOptions {
     /// A name, an address, or the folder of a Unix-domain socket.
     pub host: String,
+    /// The address to connect to in place of looking the name up.
+    pub address: Option<IpAddr>,
     /// The port.
     pub port: u16,
+    /// Hosts to try after this one.
+    pub further: Vec<Endpoint>,
+    /// Which of them is wanted.
+    pub target_session_attrs: SessionAttrs,
     /// TLS.
     pub tls: TlsOptions,
     /// The role.
@@ -23,6 +32,8 @@ pub struct ConnectOptions {
     pub database: String,
     /// The password, sent or proved only if the server asks.
     pub password: Option<Secret>,
+    /// Where a [`Login`](super::Login) looks the password up if there is none; `None`: in `~/.pgpass`.
+    pub passfile: Option<PathBuf>,
     /// What may be told to whom.
     pub policy: Policy,
     /// Shown in the server's views and log, and matched by `synchronous_standby_names`.
@@ -46,11 +57,15 @@ impl ConnectOptions {
     pub fn new(host: &str, user: &str, database: &str) -> Self {
         Self {
             host: host.to_owned(),
+            address: None,
             port: 5432,
+            further: Vec::new(),
+            target_session_attrs: SessionAttrs::Any,
             tls: TlsOptions::default(),
             user: user.to_owned(),
             database: database.to_owned(),
             password: None,
+            passfile: None,
             policy: Policy::default(),
             application_name: "pgsluice".to_owned(),
             connect_timeout: Duration::from_secs(10),
@@ -62,20 +77,28 @@ impl ConnectOptions {
         }
     }
 
+    /// All hosts, in the order in which they are tried.
+    pub fn endpoints(&self) -> Vec<Endpoint> {
+        let first = Endpoint { host: self.host.clone(), address: self.address, port: self.port };
+        std::iter::once(first).chain(self.further.iter().cloned()).collect()
+    }
+
     /// Whether the host is the folder of a Unix-domain socket.
     pub fn is_local(&self) -> bool {
-        self.host.starts_with('/')
+        self.address.is_none() && self.host.starts_with('/')
     }
 
     /// Whether the host is this machine, by the network.
     pub(super) fn is_loopback(&self) -> bool {
-        let address = self.host.parse::<std::net::IpAddr>();
-        self.host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+        match self.address.or_else(|| self.host.parse().ok()) {
+            Some(address) => address.is_loopback(),
+            None => self.host.eq_ignore_ascii_case("localhost"),
+        }
     }
 
     pub(super) fn target(&self) -> Target {
         Target {
-            host: self.host.clone(),
+            host: self.address.map_or_else(|| self.host.clone(), |address| address.to_string()),
             port: self.port,
             receive_buffer: self.receive_buffer,
             timeout: self.connect_timeout,

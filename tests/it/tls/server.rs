@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rustls::server::danger::ClientCertVerifier;
 use rustls::{ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -23,8 +24,15 @@ pub(super) async fn accept(
 ) -> std::io::Result<Scripted<TlsStream<DuplexStream>>> {
     server.expect_tls_request().await;
     server.send(b"S").await;
-    let acceptor = TlsAcceptor::from(Arc::new(config(certificate, versions)));
-    Ok(Scripted::over(acceptor.accept(server.into_pipe()).await?))
+    shake_hands(server, config(certificate, versions, None)).await
+}
+
+/// Shakes hands at once.
+pub(super) async fn shake_hands(
+    server: Scripted,
+    config: ServerConfig,
+) -> std::io::Result<Scripted<TlsStream<DuplexStream>>> {
+    Ok(Scripted::over(TlsAcceptor::from(Arc::new(config)).accept(server.into_pipe()).await?))
 }
 
 /// The certificate itself.
@@ -33,7 +41,12 @@ pub(super) fn der(name: &str) -> Vec<u8> {
     CertificateDer::from_pem_file(path).unwrap().to_vec()
 }
 
-fn config(certificate: &str, versions: &[&'static SupportedProtocolVersion]) -> ServerConfig {
+/// With a judge of the client's certificate it asks for one.
+pub(super) fn config(
+    certificate: &str,
+    versions: &[&'static SupportedProtocolVersion],
+    judge: Option<Arc<dyn ClientCertVerifier>>,
+) -> ServerConfig {
     let files = Certificates::get().unwrap();
     let chain = CertificateDer::from_pem_file(files.certificate(certificate)).unwrap();
     let key = PrivateKeyDer::from_pem_file(files.key(certificate)).unwrap();
@@ -41,11 +54,12 @@ fn config(certificate: &str, versions: &[&'static SupportedProtocolVersion]) -> 
     // The certificate is taken as it is, also where rustls cannot read it.
     let key = provider.key_provider.load_private_key(key).unwrap();
     let certified = rustls::sign::CertifiedKey::new(vec![chain], key);
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(versions)
-        .unwrap()
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)));
+    let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
+    let builder = match judge {
+        Some(judge) => builder.with_client_cert_verifier(judge),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)));
     config.alpn_protocols = vec![b"postgresql".to_vec()];
     config
 }

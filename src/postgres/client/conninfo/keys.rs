@@ -3,62 +3,65 @@
 use super::ConninfoError;
 
 /// Taken by [`Conninfo::set`](super::Conninfo::set).
-const SUPPORTED: [&str; 14] = [
+const SUPPORTED: [&str; 30] = [
     "host",
+    "hostaddr",
     "port",
     "user",
     "password",
+    "passfile",
     "dbname",
+    "service",
+    "servicefile",
+    "target_session_attrs",
     "application_name",
+    "fallback_application_name",
     "connect_timeout",
     "options",
     "require_auth",
     "channel_binding",
     "sslmode",
+    "sslnegotiation",
     "sslrootcert",
+    "sslcrl",
+    "sslcert",
+    "sslkey",
+    "sslpassword",
+    "sslcertmode",
     "sslsni",
+    "ssl_min_protocol_version",
+    "ssl_max_protocol_version",
+    "sslcompression",
     "client_encoding",
+    "gssencmode",
 ];
 
-const NO_TLS: &str = "this build does not do that";
-
 /// Keys of libpq, and what to do instead.
-const UNSUPPORTED: [(&str, &str); 34] = [
-    ("hostaddr", "put the address into host"),
-    ("passfile", "give the password itself"),
-    ("service", "write the service's settings out"),
-    ("servicefile", "write the service's settings out"),
-    ("fallback_application_name", "set application_name"),
+const UNSUPPORTED: [(&str, &str); 18] = [
     ("keepalives", "TCP keepalives are always on"),
     ("keepalives_idle", "a silent server is probed after 30 s"),
     ("keepalives_interval", "a silent server is probed every 10 s"),
     ("keepalives_count", "a server that answers no three probes is given up"),
     ("tcp_user_timeout", "it is one minute"),
     ("replication", "each connection asks for what it needs"),
-    ("gssencmode", "GSSAPI is not spoken here"),
     ("gssdelegation", "GSSAPI is not spoken here"),
     ("gsslib", "GSSAPI is not spoken here"),
     ("krbsrvname", "GSSAPI is not spoken here"),
-    ("requirepeer", "remove it"),
-    ("target_session_attrs", "name one host"),
-    ("load_balance_hosts", "name one host"),
+    ("requirepeer", "let the folder of the socket belong to the server's user alone"),
+    ("load_balance_hosts", "hosts are tried in their order"),
     ("min_protocol_version", "protocol 3.0 is spoken"),
     ("max_protocol_version", "protocol 3.0 is spoken"),
     ("scram_client_key", "give the password itself"),
     ("scram_server_key", "give the password itself"),
-    ("sslnegotiation", NO_TLS),
-    ("sslcompression", NO_TLS),
-    ("sslcert", NO_TLS),
-    ("sslkey", NO_TLS),
-    ("sslkeylogfile", NO_TLS),
-    ("sslpassword", NO_TLS),
-    ("sslcertmode", NO_TLS),
-    ("sslcrl", NO_TLS),
-    ("sslcrldir", NO_TLS),
-    ("ssl_min_protocol_version", NO_TLS),
-    ("ssl_max_protocol_version", NO_TLS),
+    ("sslkeylogfile", "keys of a session are not given away"),
+    ("sslcrldir", "name one file with sslcrl"),
     ("oauth_issuer", "bearer tokens are not spoken here"),
 ];
+
+/// Whether the key is taken.
+pub(super) fn is_supported(key: &str) -> bool {
+    SUPPORTED.contains(&key)
+}
 
 /// The error for a key that is not taken.
 pub(super) fn refuse(key: &str, at: usize) -> ConninfoError {

@@ -1,25 +1,31 @@
-//! Connection strings in libpq's two forms (manual, "Connection Strings"): a URL, or `key=value` pairs.
+//! What a connection is made with, from every place libpq looks at (manual, "Database Connection Control Functions").
 //!
-//! One host, one port. What this build cannot honour is an error that names the key, never ignored. No error
-//! repeats text of the string other than a key it can name or a value of a key that cannot hold a secret: a
-//! password with a stray character must not end up in a log as something else.
+//! [`Conninfo`] holds what one source says: a URL or `key=value` pairs ([`Conninfo::parse`]), the environment
+//! ([`environment`]), a service file ([`service`]). [`Conninfo::or`] lays one over another. [`resolve`] makes the
+//! options of a connection of it.
+//!
+//! What this build cannot honour is an error that names the key, never ignored. No error repeats text of a source
+//! other than a key it can name: a password with a stray character must not end up in a log as something else.
 
+pub mod environment;
 mod keys;
 mod pairs;
+pub mod passfile;
+pub mod resolve;
+pub mod service;
 mod url;
+mod values;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::options::ConnectOptions;
 use crate::postgres::auth::policy::ChannelBinding;
 use crate::postgres::auth::require::{RequireAuth, RequireAuthError};
-use crate::postgres::transport::tls::{Roots, SslMode, TlsOptions};
+use crate::postgres::client::hosts::SessionAttrs;
+use crate::postgres::transport::tls::{Negotiation, Roots, SendCertificate, SslMode, TlsVersion};
 use crate::secret::Secret;
 
-/// The host when none is given. libpq would look for a socket's folder, which differs between builds.
-const DEFAULT_HOST: &str = "localhost";
-
-/// A connection string that cannot be used.
+/// A source that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConninfoError {
@@ -55,35 +61,63 @@ pub enum ConninfoError {
         /// What the key takes.
         expected: &'static str,
     },
+    /// A list of methods that is none.
+    #[error(transparent)]
+    RequireAuth(#[from] RequireAuthError),
     /// The system's authorities have issued certificates to everybody, so the name must be looked at.
     #[error(
         "sslrootcert = system goes with sslmode = verify-full alone, not with {0}: anybody can have a certificate of \
          the system's authorities, for a name of their own"
     )]
     SystemRootsNeedTheName(&'static str),
-    /// A list of methods that is none.
-    #[error(transparent)]
-    RequireAuth(#[from] RequireAuthError),
+    /// TLS at once cannot be given up for a connection without.
+    #[error("sslnegotiation = direct goes with sslmode = require, verify-ca or verify-full, not with {0}")]
+    DirectNeedsTls(&'static str),
+    /// The oldest version is newer than the newest.
+    #[error("ssl_min_protocol_version is above ssl_max_protocol_version")]
+    NoVersionLeft,
+    /// Lists of different lengths.
+    #[error("{key} has {found} values for {hosts} hosts: one for each, or (of ports) one for all")]
+    Uneven {
+        /// The key of the shorter or longer list.
+        key: &'static str,
+        /// How many it has.
+        found: usize,
+        /// How many hosts there are.
+        hosts: usize,
+    },
     /// No role is named.
     #[error("the connection string names no user")]
     NoUser,
 }
 
-/// What a connection string says; `None` where it says nothing.
+/// What one source says; `None` where it says nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Conninfo {
-    /// Name, address, or folder of a Unix-domain socket.
+    /// Names, addresses, or folders of Unix-domain sockets, with commas between.
     pub host: Option<String>,
-    /// The port.
-    pub port: Option<u16>,
+    /// Addresses to connect to in place of looking the names up.
+    pub hostaddr: Option<String>,
+    /// Ports.
+    pub port: Option<String>,
     /// The role.
     pub user: Option<String>,
     /// The password.
     pub password: Option<Secret>,
+    /// The file to look the password up in.
+    pub passfile: Option<PathBuf>,
     /// The database; the role's name where it is absent.
     pub database: Option<String>,
+    /// The name of a service, whose settings come next.
+    pub service: Option<String>,
+    /// The file that the service is in.
+    pub servicefile: Option<PathBuf>,
+    /// Which of several hosts is wanted.
+    pub target_session_attrs: Option<SessionAttrs>,
     /// The application's name.
     pub application_name: Option<String>,
+    /// The same, where nothing else names it.
+    pub fallback_application_name: Option<String>,
     /// The time to log in; absent also for 0, which means no limit of the user's own.
     pub connect_timeout: Option<Duration>,
     /// Settings in the syntax of `options`.
@@ -94,14 +128,30 @@ pub struct Conninfo {
     pub channel_binding: Option<ChannelBinding>,
     /// Whether TLS is used.
     pub sslmode: Option<SslMode>,
+    /// How it begins.
+    pub sslnegotiation: Option<Negotiation>,
     /// Which authorities are trusted.
     pub sslrootcert: Option<Roots>,
+    /// Which certificates are revoked.
+    pub sslcrl: Option<PathBuf>,
+    /// Our certificate.
+    pub sslcert: Option<PathBuf>,
+    /// Its key.
+    pub sslkey: Option<PathBuf>,
+    /// What the key is encrypted with.
+    pub sslpassword: Option<Secret>,
+    /// Whether our certificate is shown.
+    pub sslcertmode: Option<SendCertificate>,
     /// Whether the server is told the host's name in the clear.
     pub sslsni: Option<bool>,
+    /// The oldest version of TLS.
+    pub ssl_min_protocol_version: Option<TlsVersion>,
+    /// The newest.
+    pub ssl_max_protocol_version: Option<TlsVersion>,
 }
 
 impl Conninfo {
-    /// Reads either form.
+    /// Reads either form of a connection string.
     pub fn parse(text: &str) -> Result<Self, ConninfoError> {
         let mut conninfo = Self::default();
         match url::strip_scheme(text) {
@@ -111,127 +161,92 @@ impl Conninfo {
         Ok(conninfo)
     }
 
-    /// The options of a connection, with this crate's defaults for what the string leaves open.
-    pub fn into_options(self) -> Result<ConnectOptions, ConninfoError> {
-        let tls = self.tls()?;
-        let user = self.user.filter(|user| !user.is_empty()).ok_or(ConninfoError::NoUser)?;
-        let host = self.host.filter(|host| !host.is_empty());
-        let database = self.database.filter(|name| !name.is_empty()).unwrap_or_else(|| user.clone());
-        let mut options = ConnectOptions::new(host.as_deref().unwrap_or(DEFAULT_HOST), &user, &database);
-        options.tls = tls;
-        options.policy.require_auth = self.require_auth.unwrap_or_default();
-        options.policy.channel_binding = self.channel_binding.unwrap_or_default();
-        options.password = self.password;
-        options.settings.user_options = self.options;
-        if let Some(port) = self.port {
-            options.port = port;
+    /// What this source says, and where it says nothing what `weaker` says.
+    #[must_use]
+    pub fn or(self, weaker: Self) -> Self {
+        Self {
+            host: self.host.or(weaker.host),
+            hostaddr: self.hostaddr.or(weaker.hostaddr),
+            port: self.port.or(weaker.port),
+            user: self.user.or(weaker.user),
+            password: self.password.or(weaker.password),
+            passfile: self.passfile.or(weaker.passfile),
+            database: self.database.or(weaker.database),
+            service: self.service.or(weaker.service),
+            servicefile: self.servicefile.or(weaker.servicefile),
+            target_session_attrs: self.target_session_attrs.or(weaker.target_session_attrs),
+            application_name: self.application_name.or(weaker.application_name),
+            fallback_application_name: self.fallback_application_name.or(weaker.fallback_application_name),
+            connect_timeout: self.connect_timeout.or(weaker.connect_timeout),
+            options: self.options.or(weaker.options),
+            require_auth: self.require_auth.or(weaker.require_auth),
+            channel_binding: self.channel_binding.or(weaker.channel_binding),
+            sslmode: self.sslmode.or(weaker.sslmode),
+            sslnegotiation: self.sslnegotiation.or(weaker.sslnegotiation),
+            sslrootcert: self.sslrootcert.or(weaker.sslrootcert),
+            sslcrl: self.sslcrl.or(weaker.sslcrl),
+            sslcert: self.sslcert.or(weaker.sslcert),
+            sslkey: self.sslkey.or(weaker.sslkey),
+            sslpassword: self.sslpassword.or(weaker.sslpassword),
+            sslcertmode: self.sslcertmode.or(weaker.sslcertmode),
+            sslsni: self.sslsni.or(weaker.sslsni),
+            ssl_min_protocol_version: self.ssl_min_protocol_version.or(weaker.ssl_min_protocol_version),
+            ssl_max_protocol_version: self.ssl_max_protocol_version.or(weaker.ssl_max_protocol_version),
         }
-        if let Some(name) = self.application_name {
-            options.application_name = name;
-        }
-        if let Some(timeout) = self.connect_timeout {
-            options.connect_timeout = timeout;
-        }
-        Ok(options)
     }
 
-    /// The options of TLS.
-    fn tls(&self) -> Result<TlsOptions, ConninfoError> {
-        let roots = self.sslrootcert.clone().unwrap_or_default();
-        let mode = match (self.sslmode, &roots) {
-            (None, Roots::System) => SslMode::VerifyFull,
-            (mode, _) => mode.unwrap_or_default(),
-        };
-        if roots == Roots::System && mode != SslMode::VerifyFull {
-            return Err(ConninfoError::SystemRootsNeedTheName(mode.name()));
-        }
-        Ok(TlsOptions { mode, roots, sni: self.sslsni.unwrap_or(true) })
+    /// Takes one key of libpq's and its value. An empty value says nothing.
+    pub fn take(&mut self, key: &str, value: &str) -> Result<(), ConninfoError> {
+        self.set(key, value.to_owned(), 0)
     }
 
-    /// Takes one key and its value, from either form; `at` is where the key stands.
+    /// The same from a connection string; `at` is where the key stands.
     fn set(&mut self, key: &str, value: String, at: usize) -> Result<(), ConninfoError> {
+        if key == "password" {
+            self.password = Some(Secret::new(value));
+            return Ok(());
+        }
+        if value.is_empty() {
+            return if keys::is_supported(key) { Ok(()) } else { Err(keys::refuse(key, at)) };
+        }
         match key {
-            "host" => self.host = Some(single_host(value)?),
-            "port" => self.port = parse_port(&value)?,
+            "host" => self.host = Some(value),
+            "hostaddr" => self.hostaddr = Some(values::addresses(value)?),
+            "port" => self.port = Some(values::ports(value)?),
             "user" => self.user = Some(value),
-            "password" => self.password = Some(Secret::new(value)),
+            "passfile" => self.passfile = Some(value.into()),
             "dbname" => self.database = Some(value),
+            "service" => self.service = Some(value),
+            "servicefile" => self.servicefile = Some(value.into()),
+            "target_session_attrs" => self.target_session_attrs = Some(values::session_attrs(&value)?),
             "application_name" => self.application_name = Some(value),
-            "connect_timeout" => self.connect_timeout = parse_timeout(&value)?,
+            "fallback_application_name" => self.fallback_application_name = Some(value),
+            "connect_timeout" => self.connect_timeout = values::timeout(&value)?,
             "options" => self.options = Some(value),
             "require_auth" => self.require_auth = Some(RequireAuth::parse(&value)?),
-            "channel_binding" => self.channel_binding = Some(parse_channel_binding(&value)?),
-            "sslmode" => self.sslmode = Some(parse_sslmode(&value)?),
-            "sslrootcert" => self.sslrootcert = parse_roots(&value),
-            "sslsni" => self.sslsni = Some(parse_switch("sslsni", &value)?),
-            "client_encoding" => check_encoding(&value)?,
+            "channel_binding" => self.channel_binding = Some(values::channel_binding(&value)?),
+            "sslmode" => self.sslmode = Some(values::sslmode(&value)?),
+            "sslnegotiation" => self.sslnegotiation = Some(values::negotiation(&value)?),
+            "sslrootcert" => self.sslrootcert = Some(values::roots(&value)),
+            "sslcrl" => self.sslcrl = Some(value.into()),
+            "sslcert" => self.sslcert = Some(value.into()),
+            "sslkey" => self.sslkey = Some(value.into()),
+            "sslpassword" => self.sslpassword = Some(Secret::new(value)),
+            "sslcertmode" => self.sslcertmode = Some(values::certificate_mode(&value)?),
+            "sslsni" => self.sslsni = Some(values::switch("sslsni", &value)?),
+            "ssl_min_protocol_version" => {
+                self.ssl_min_protocol_version = Some(values::min_version(&value)?);
+            }
+            "ssl_max_protocol_version" => {
+                self.ssl_max_protocol_version = Some(values::max_version(&value)?);
+            }
+            "client_encoding" => values::encoding(&value)?,
+            "gssencmode" => values::gssencmode(&value)?,
+            // Not spoken by any server's OpenSSL of today, and libpq ignores it as well.
+            "sslcompression" => {}
             key => return Err(keys::refuse(key, at)),
         }
         Ok(())
-    }
-}
-
-fn single_host(value: String) -> Result<String, ConninfoError> {
-    if value.contains(',') {
-        return Err(ConninfoError::BadValue { key: "host", expected: "one host: lists are not supported" });
-    }
-    Ok(value)
-}
-
-fn parse_port(value: &str) -> Result<Option<u16>, ConninfoError> {
-    if value.is_empty() {
-        return Ok(None);
-    }
-    let digits = value.bytes().all(|b| b.is_ascii_digit());
-    let port = value.parse::<u16>().ok().filter(|&port| digits && port > 0);
-    let expected = "one number from 1 to 65535";
-    port.map(Some).ok_or(ConninfoError::BadValue { key: "port", expected })
-}
-
-fn parse_timeout(value: &str) -> Result<Option<Duration>, ConninfoError> {
-    let expected = "a number of seconds up to 86400";
-    let seconds = value.trim().parse::<u64>().ok().filter(|&seconds| seconds <= 86_400);
-    match seconds {
-        Some(0) => Ok(None),
-        // libpq, too, takes 1 as 2.
-        Some(seconds) => Ok(Some(Duration::from_secs(seconds.max(2)))),
-        None => Err(ConninfoError::BadValue { key: "connect_timeout", expected }),
-    }
-}
-
-fn parse_sslmode(value: &str) -> Result<SslMode, ConninfoError> {
-    let expected = "disable, allow, prefer, require, verify-ca or verify-full";
-    SslMode::from_name(value).ok_or(ConninfoError::BadValue { key: "sslmode", expected })
-}
-
-fn parse_channel_binding(value: &str) -> Result<ChannelBinding, ConninfoError> {
-    let expected = "disable, prefer or require";
-    ChannelBinding::from_name(value).ok_or(ConninfoError::BadValue { key: "channel_binding", expected })
-}
-
-/// A file, or `system`.
-pub fn parse_roots(value: &str) -> Option<Roots> {
-    match value {
-        "" => None,
-        "system" => Some(Roots::System),
-        path => Some(Roots::File(path.into())),
-    }
-}
-
-fn parse_switch(key: &'static str, value: &str) -> Result<bool, ConninfoError> {
-    match value {
-        "1" => Ok(true),
-        "0" => Ok(false),
-        _ => Err(ConninfoError::BadValue { key, expected: "0 or 1" }),
-    }
-}
-
-/// Query results are read as UTF-8, and a stream is not affected at all.
-fn check_encoding(value: &str) -> Result<(), ConninfoError> {
-    let plain = value.replace(['-', '_'], "").to_ascii_uppercase();
-    match plain.as_str() {
-        "UTF8" | "UNICODE" => Ok(()),
-        _ => Err(ConninfoError::BadValue { key: "client_encoding", expected: "UTF8" }),
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Conninfo, ConninfoError};
 use crate::postgres::auth::policy::{ChannelBinding, Policy};
 use crate::postgres::transport::tls::{Roots, SslMode, TlsOptions};
 
-type Seen = (Option<String>, Option<u16>, Option<String>, Option<String>, Option<String>);
+type Seen = (Option<String>, Option<String>, Option<String>, Option<String>, Option<String>);
 
 /// Host, port, user, password, database.
 fn seen(text: &str) -> Seen {
@@ -16,7 +16,7 @@ fn seen(text: &str) -> Seen {
 
 fn expected(host: &str, port: u16, user: &str, password: &str, database: &str) -> Seen {
     let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    (text(host), (port > 0).then_some(port), text(user), text(password), text(database))
+    (text(host), (port > 0).then(|| port.to_string()), text(user), text(password), text(database))
 }
 
 #[test]
@@ -89,7 +89,8 @@ fn tls() {
         assert_eq!(tls(&format!("postgres://u@h/?sslmode={}", mode.name())).unwrap().mode, mode);
     }
     assert_eq!(tls("postgres://u@h/?ssl=true").unwrap().mode, SslMode::Require);
-    assert_eq!(tls("user=u").unwrap(), TlsOptions::default());
+    let shown = |options: &TlsOptions| format!("{options:?}");
+    assert_eq!(shown(&tls("user=u").unwrap()), shown(&TlsOptions::default()));
     assert!(matches!(refused("sslmode=Disable"), ConninfoError::BadValue { key: "sslmode", .. }));
     assert!(matches!(refused("sslsni=yes"), ConninfoError::BadValue { key: "sslsni", .. }));
     let file = tls("user=u sslrootcert=/etc/ca.crt sslsni=0").unwrap();
@@ -132,7 +133,7 @@ fn keys_that_are_not_taken() {
         assert_eq!(refused(&format!("{key}=x")), expected);
         assert_eq!(refused(&format!("postgresql://h/?{key}=x")), expected);
     }
-    for key in ["hostaddr", "sslcrl", "target_session_attrs", "service", "sslkey"] {
+    for key in ["keepalives", "sslcrldir", "requirepeer", "replication", "load_balance_hosts"] {
         let error = refused(&format!("{key}=x"));
         assert!(matches!(error, ConninfoError::UnsupportedKey { key: k, .. } if k == key), "{error}");
     }
@@ -144,13 +145,18 @@ fn values_that_are_not_taken() {
         ("port=0", "port"),
         ("port=65536", "port"),
         ("port=+1", "port"),
-        ("port=1,2", "port"),
-        ("host=a,b", "host"),
+        ("port=1,x", "port"),
+        ("hostaddr=db", "hostaddr"),
+        ("target_session_attrs=master", "target_session_attrs"),
+        ("sslnegotiation=x", "sslnegotiation"),
+        ("sslcertmode=x", "sslcertmode"),
+        ("ssl_min_protocol_version=SSLv3", "ssl_min_protocol_version"),
+        ("ssl_max_protocol_version=TLSv1.1", "ssl_max_protocol_version"),
+        ("gssencmode=require", "gssencmode"),
         ("connect_timeout=x", "connect_timeout"),
         ("connect_timeout=-1", "connect_timeout"),
         ("connect_timeout=86401", "connect_timeout"),
         ("client_encoding=LATIN1", "client_encoding"),
-        ("postgres://a,b/d", "host"),
         ("postgres://h:x/d", "port"),
     ] {
         assert!(matches!(refused(text), ConninfoError::BadValue { key: k, .. } if k == key), "{text}");
@@ -177,6 +183,60 @@ fn syntax() {
     ] {
         assert!(matches!(refused(text), ConninfoError::Syntax { .. }), "{text} {}", refused(text));
     }
+}
+
+type Hosts<'a> = &'a [(&'a str, Option<&'a str>, u16)];
+
+/// As the manual has it in "Specifying Multiple Hosts".
+#[test]
+fn several_hosts() {
+    let cases: [(&str, Hosts<'_>); 9] = [
+        ("user=u host=a", &[("a", None, 5432)]),
+        ("user=u host=a,b", &[("a", None, 5432), ("b", None, 5432)]),
+        ("user=u host=a,b port=5433", &[("a", None, 5433), ("b", None, 5433)]),
+        ("user=u host=a,b port=1,2", &[("a", None, 1), ("b", None, 2)]),
+        ("user=u host=a,,b port=1,,3", &[("a", None, 1), ("localhost", None, 5432), ("b", None, 3)]),
+        ("user=u host=a hostaddr=127.0.0.1", &[("a", Some("127.0.0.1"), 5432)]),
+        (
+            "user=u hostaddr=::1,127.0.0.1",
+            &[("::1", Some("::1"), 5432), ("127.0.0.1", Some("127.0.0.1"), 5432)],
+        ),
+        ("postgres://u@a:1,b:2/d", &[("a", None, 1), ("b", None, 2)]),
+        ("postgres://u@[::1]:1,%2Ftmp,c/d", &[("::1", None, 1), ("/tmp", None, 5432), ("c", None, 5432)]),
+    ];
+    for (text, expected) in cases {
+        let options = Conninfo::parse(text).unwrap().into_options().unwrap();
+        let found: Vec<_> = options
+            .endpoints()
+            .into_iter()
+            .map(|one| (one.host, one.address.map(|address| address.to_string()), one.port))
+            .collect();
+        let found: Vec<_> =
+            found.iter().map(|(host, address, port)| (host.as_str(), address.as_deref(), *port)).collect();
+        assert_eq!(found, expected, "{text}");
+    }
+    for (text, key) in [
+        ("user=u host=a,b port=1,2,3", "port"),
+        ("user=u host=a,b hostaddr=::1", "hostaddr"),
+        ("user=u host=a port=1,2", "port"),
+    ] {
+        let error = Conninfo::parse(text).unwrap().into_options().unwrap_err();
+        assert!(matches!(error, ConninfoError::Uneven { key: k, .. } if k == key), "{text}: {error}");
+    }
+    let many = format!("user=u host={}", ["h"; 65].join(","));
+    assert!(Conninfo::parse(&many).unwrap().into_options().is_err());
+}
+
+/// An empty value says nothing, and the next source is asked.
+#[test]
+fn layers() {
+    let layer = |text: &str| Conninfo::parse(text).unwrap();
+    let both = layer("host=a port='' sslmode=require").or(layer("host=b port=2 user=u sslmode=disable"));
+    assert_eq!(
+        (both.host.as_deref(), both.port.as_deref(), both.user.as_deref()),
+        (Some("a"), Some("2"), Some("u"))
+    );
+    assert_eq!(both.sslmode, Some(SslMode::Require));
 }
 
 /// A password with characters that were not quoted must not come out in the error.

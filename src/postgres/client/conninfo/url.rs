@@ -24,7 +24,7 @@ pub(super) fn parse(rest: &str, offset: usize, conninfo: &mut Conninfo) -> Resul
         }
     }
     let at = offset + login.map_or(0, |login| login.len() + 1);
-    parse_host(host, at, conninfo)?;
+    parse_hosts(host, at, conninfo)?;
     if let Some(database) = database {
         // An unencoded / in the password would make the password's halves a host and a database.
         if database.contains('@') {
@@ -39,27 +39,39 @@ pub(super) fn parse(rest: &str, offset: usize, conninfo: &mut Conninfo) -> Resul
     }
 }
 
-/// `name:port`, `[address]:port`; either may be absent.
-fn parse_host(text: &str, at: usize, conninfo: &mut Conninfo) -> Result<(), ConninfoError> {
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let problem = "the bracket of the address is not closed";
-            let (address, behind) = rest.split_once(']').ok_or(ConninfoError::Syntax { at, problem })?;
-            let problem = "expected : or / behind the address";
-            match behind.strip_prefix(':') {
-                Some(port) => (address, Some(port)),
-                None if behind.is_empty() => (address, None),
-                None => return Err(ConninfoError::Syntax { at, problem }),
-            }
+/// `name:port`, `[address]:port`, with commas between; either part may be absent.
+fn parse_hosts(text: &str, at: usize, conninfo: &mut Conninfo) -> Result<(), ConninfoError> {
+    let (mut hosts, mut ports) = (Vec::new(), Vec::new());
+    for one in text.split(',') {
+        let (host, port) = parse_host(one, at)?;
+        let host = decode(host, at)?;
+        // Behind its decoding a comma would be another host.
+        if host.contains(',') {
+            return Err(ConninfoError::Syntax { at, problem: "a host has a comma in it" });
         }
-        None => cut(text, ':'),
-    };
-    if !host.is_empty() {
-        set(conninfo, "host", host, at)?;
+        hosts.push(host);
+        ports.push(decode(port, at)?);
     }
-    match port {
-        Some(port) => set(conninfo, "port", port, at + host.len() + 1),
-        None => Ok(()),
+    conninfo.set("host", joined(&hosts), at)?;
+    conninfo.set("port", joined(&ports), at)
+}
+
+/// A list in which nothing is said is none.
+fn joined(list: &[String]) -> String {
+    if list.iter().all(String::is_empty) { String::new() } else { list.join(",") }
+}
+
+fn parse_host(text: &str, at: usize) -> Result<(&str, &str), ConninfoError> {
+    let Some(rest) = text.strip_prefix('[') else {
+        let (host, port) = cut(text, ':');
+        return Ok((host, port.unwrap_or_default()));
+    };
+    let problem = "the bracket of the address is not closed";
+    let (address, behind) = rest.split_once(']').ok_or(ConninfoError::Syntax { at, problem })?;
+    match behind.strip_prefix(':') {
+        Some(port) => Ok((address, port)),
+        None if behind.is_empty() => Ok((address, "")),
+        None => Err(ConninfoError::Syntax { at, problem: "expected : or / behind the address" }),
     }
 }
 

@@ -35,8 +35,22 @@ pub enum TlsError {
     #[error("the connection ended while TLS was asked for")]
     Request(#[source] io::Error),
     /// The connection ended or failed in the handshake.
-    #[error("the connection ended in the TLS handshake")]
-    Interrupted(#[source] io::Error),
+    #[error("the connection ended in the TLS handshake{note}")]
+    Interrupted {
+        /// What that may mean.
+        note: &'static str,
+        /// How it ended.
+        source: io::Error,
+    },
+    /// The server did not say that it speaks this protocol.
+    #[error(
+        "the server took TLS at once without naming the protocol postgresql: sslnegotiation = direct needs \
+         PostgreSQL 17 or later, or a proxy that speaks for it"
+    )]
+    NoAlpn,
+    /// The server has not asked for our certificate.
+    #[error("sslcertmode = require: the server has not asked for a certificate, or there is none to show")]
+    CertificateNotAsked,
     /// The two sides did not agree, or the other side broke the protocol.
     #[error("the TLS handshake failed: {reason}")]
     Handshake {
@@ -49,6 +63,30 @@ pub enum TlsError {
     /// Certificates of authorities cannot be had.
     #[error("sslrootcert: {path}: {problem}")]
     Roots {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Revoked certificates cannot be had.
+    #[error("sslcrl: {path}: {problem}")]
+    Revoked {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Our certificate cannot be had.
+    #[error("sslcert: {path}: {problem}")]
+    ClientCertificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Our key cannot be had.
+    #[error("sslkey: {path}: {problem}")]
+    ClientKey {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
@@ -77,12 +115,12 @@ pub enum TlsError {
 impl TlsError {
     /// Whether it was the handshake that failed, so that a login without TLS may do better.
     pub fn is_of_the_handshake(&self) -> bool {
-        matches!(self, Self::Interrupted(_) | Self::Handshake { .. } | Self::Certificate(_))
+        matches!(self, Self::Interrupted { .. } | Self::Handshake { .. } | Self::Certificate(_))
     }
 
     /// Whether it may pass by itself.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::RequestFailed | Self::Request(_) | Self::Interrupted(_))
+        matches!(self, Self::RequestFailed | Self::Request(_) | Self::Interrupted { .. })
     }
 }
 

@@ -7,12 +7,13 @@ use rustls::client::ClientConnection;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::binding;
 use super::certificate::Certificate;
-use super::config::{Prepared, prepare};
+use super::config::{ALPN, Prepared, prepare};
 use super::error::TlsError;
-use super::options::{TlsOptions, Verification};
+use super::options::{Negotiation, SendCertificate, TlsOptions, Verification};
 use super::request::{self, Answer};
 use super::verify::Verifier;
 use crate::postgres::transport::stream::{BELOW_TLS, Stream};
@@ -53,31 +54,48 @@ where
     // What cannot be set up should not cost the server a process.
     let prepared = prepare(options)?;
     let name = server_name(host, options.verification())?;
-    match request::ask(&mut stream).await? {
-        Answer::Yes => {}
-        Answer::No if options.mode.demands_tls() => {
-            return Err(TlsError::NotOffered { mode: options.mode.name() });
+    if options.negotiation == Negotiation::Postgres {
+        match request::ask(&mut stream).await? {
+            Answer::Yes => {}
+            Answer::No if options.mode.demands_tls() => {
+                return Err(TlsError::NotOffered { mode: options.mode.name() });
+            }
+            Answer::No => return Ok((Stream::Plain(stream), None)),
         }
-        Answer::No => return Ok((Stream::Plain(stream), None)),
     }
-    shake_hands(stream, name, &prepared, options.verification()).await
+    let stream = shake_hands(stream, name, &prepared, options.negotiation).await?;
+    let connection = stream.get_ref().1;
+    if options.client.send == SendCertificate::Require && !prepared.shown.was_asked() {
+        return Err(TlsError::CertificateNotAsked);
+    }
+    // Without the question in the clear this is what keeps the handshake from being another protocol's.
+    if options.negotiation == Negotiation::Direct && connection.alpn_protocol() != Some(ALPN) {
+        return Err(TlsError::NoAlpn);
+    }
+    let session = describe(connection, options.verification(), prepared.roots_are_private);
+    Ok((Stream::Tls(Box::new(stream)), Some(session)))
+}
+
+/// The failure of a login that is TLS' own. With TLS 1.3 a server judges our certificate after the handshake, and
+/// its alert comes in place of its first message.
+pub fn alert(error: &std::io::Error) -> Option<TlsError> {
+    let of_rustls = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    Some(TlsError::Handshake { reason: explain(of_rustls) })
 }
 
 async fn shake_hands<S>(
     stream: S,
     name: ServerName<'static>,
     prepared: &Prepared,
-    verification: Verification,
-) -> Result<(Stream<S>, Option<TlsSession>), TlsError>
+    negotiation: Negotiation,
+) -> Result<TlsStream<BufReader<S>>, TlsError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let connector = TlsConnector::from(std::sync::Arc::clone(&prepared.config));
     let below = BufReader::with_capacity(BELOW_TLS, stream);
-    let stream =
-        Box::pin(connector.connect(name, below)).await.map_err(|error| failure(error, &prepared.verifier))?;
-    let session = describe(stream.get_ref().1, verification, prepared.roots_are_private);
-    Ok((Stream::Tls(Box::new(stream)), Some(session)))
+    let outcome = Box::pin(connector.connect(name, below)).await;
+    outcome.map_err(|error| failure(error, &prepared.verifier, negotiation))
 }
 
 /// The name that the certificate must have. Where it need not have any, a host that cannot be in one (with a blank
@@ -118,15 +136,17 @@ fn now() -> Duration {
 }
 
 /// What went wrong, by the most telling source there is.
-fn failure(error: std::io::Error, verifier: &Verifier) -> TlsError {
+fn failure(error: std::io::Error, verifier: &Verifier, negotiation: Negotiation) -> TlsError {
     if let Some(refusal) = verifier.refusal() {
         return TlsError::Certificate(refusal);
     }
-    let of_rustls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match of_rustls {
-        Some(error) => TlsError::Handshake { reason: explain(error) },
-        None => TlsError::Interrupted(error),
-    }
+    alert(&error).unwrap_or(TlsError::Interrupted {
+        note: match negotiation {
+            Negotiation::Postgres => "",
+            Negotiation::Direct => "; sslnegotiation = direct needs PostgreSQL 17 or later",
+        },
+        source: error,
+    })
 }
 
 fn explain(error: &rustls::Error) -> String {
@@ -139,6 +159,17 @@ fn explain(error: &rustls::Error) -> String {
         }
         Error::AlertReceived(AlertDescription::CertificateRequired) => {
             "; the server wants a certificate of ours: sslcert and sslkey"
+        }
+        Error::AlertReceived(
+            AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnsupportedCertificate,
+        ) => "; the server does not take our certificate: sslcert",
+        Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
+            "; the server does not speak the protocol postgresql: is it a PostgreSQL server?"
         }
         Error::InvalidMessage(_) => "; what came is not TLS",
         _ => "",

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::secret::Secret;
+
 /// `sslmode`: whether TLS is used, and what is asked of the server's certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SslMode {
@@ -61,19 +63,83 @@ pub enum Roots {
 }
 
 /// Everything about TLS.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct TlsOptions {
     /// Whether, and how strictly.
     pub mode: SslMode,
     /// The authorities.
     pub roots: Roots,
+    /// `sslcrl`: a PEM file of certificates that are revoked.
+    pub revoked: Option<PathBuf>,
     /// `sslsni`: whether the server is told which host is meant.
     pub sni: bool,
+    /// `sslnegotiation`.
+    pub negotiation: Negotiation,
+    /// The certificate that the server may ask for.
+    pub client: ClientCertificate,
+    /// The oldest version of TLS that is spoken.
+    pub min_version: TlsVersion,
+    /// The newest.
+    pub max_version: TlsVersion,
+}
+
+/// `sslnegotiation`: how TLS begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Negotiation {
+    /// With a question in the clear.
+    #[default]
+    Postgres,
+    /// At once; servers from 17 on take it.
+    Direct,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TlsVersion {
+    /// 1.2.
+    V1_2,
+    /// 1.3.
+    V1_3,
+}
+
+/// `sslcertmode`: whether our certificate is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SendCertificate {
+    /// Never, not even where there is one.
+    Never,
+    /// Where the server asks.
+    #[default]
+    Allow,
+    /// The server must ask.
+    Require,
+}
+
+/// `sslcert`, `sslkey`, `sslpassword`, `sslcertmode`.
+#[derive(Clone, Debug, Default)]
+pub struct ClientCertificate {
+    /// The certificate in PEM, with those between it and its authority. Default: `~/.postgresql/postgresql.crt`
+    /// where it exists.
+    pub certificate: Option<PathBuf>,
+    /// Its key. Default: `~/.postgresql/postgresql.key`.
+    pub key: Option<PathBuf>,
+    /// What the key is encrypted with.
+    pub key_password: Option<Secret>,
+    /// Whether it is shown.
+    pub send: SendCertificate,
 }
 
 impl Default for TlsOptions {
     fn default() -> Self {
-        Self { mode: SslMode::default(), roots: Roots::default(), sni: true }
+        Self {
+            mode: SslMode::default(),
+            roots: Roots::default(),
+            revoked: None,
+            sni: true,
+            negotiation: Negotiation::default(),
+            client: ClientCertificate::default(),
+            min_version: TlsVersion::V1_2,
+            max_version: TlsVersion::V1_3,
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use rustls::RootCertStore;
-use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 
 use super::error::TlsError;
 use super::options::Roots;
@@ -39,16 +39,19 @@ pub(super) fn load(roots: &Roots) -> Result<LoadedRoots, TlsError> {
     match roots {
         Roots::File(path) => from_file(path),
         Roots::System => from_system(),
-        Roots::Usual => match usual_file().filter(|path| path.exists()) {
-            Some(path) => from_file(&path),
-            None => from_system(),
-        },
+        Roots::Usual => {
+            match usual_folder().map(|folder| folder.join("root.crt")).filter(|path| path.exists()) {
+                Some(path) => from_file(&path),
+                None => from_system(),
+            }
+        }
     }
 }
 
-fn usual_file() -> Option<PathBuf> {
+/// Where libpq keeps certificates.
+pub(super) fn usual_folder() -> Option<PathBuf> {
     let home = std::env::var_os("HOME").filter(|home| !home.is_empty())?;
-    Some(PathBuf::from(home).join(".postgresql/root.crt"))
+    Some(PathBuf::from(home).join(".postgresql"))
 }
 
 fn from_file(path: &Path) -> Result<LoadedRoots, TlsError> {
@@ -76,6 +79,18 @@ fn from_system() -> Result<LoadedRoots, TlsError> {
         return Err(TlsError::NoSystemRoots { problem });
     }
     Ok(LoadedRoots { store, certificates: Vec::new(), file: None })
+}
+
+/// Reads certificates that are revoked.
+pub(super) fn revoked(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
+    let bad = |problem: String| TlsError::Revoked { path: path.to_owned(), problem };
+    let text = read(path).map_err(bad)?;
+    let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&text).collect();
+    let lists = lists.map_err(|error| bad(error.to_string()))?;
+    if lists.is_empty() {
+        return Err(bad("it holds no list (-----BEGIN X509 CRL-----)".to_owned()));
+    }
+    Ok(lists)
 }
 
 /// Reads a file of certificates or keys.

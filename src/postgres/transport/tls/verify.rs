@@ -14,7 +14,9 @@ use rustls::crypto::{
 };
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, PeerMisbehaved, SignatureScheme};
-use rustls_pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
+use rustls_pki_types::{
+    CertificateDer, CertificateRevocationListDer, ServerName, SubjectPublicKeyInfoDer, UnixTime,
+};
 use x509_cert::der::Decode as _;
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 
@@ -37,10 +39,12 @@ pub(super) struct Verifier {
 }
 
 impl Verifier {
-    /// `roots` are there unless nothing is asked.
+    /// `roots` are there unless nothing is asked. With any list of revoked certificates every certificate of a
+    /// chain must be covered by one.
     pub(super) fn new(
         asked: Verification,
         roots: Option<LoadedRoots>,
+        revoked: Vec<CertificateRevocationListDer<'static>>,
         provider: Arc<CryptoProvider>,
     ) -> Result<Self, TlsError> {
         let mut verifier = Self {
@@ -53,7 +57,9 @@ impl Verifier {
         };
         if let Some(roots) = roots {
             verifier.place = roots.place();
-            let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots.store), provider).build();
+            let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots.store), provider)
+                .with_crls(revoked)
+                .build();
             verifier.chain = Some(chain.map_err(|error| TlsError::Setup(error.to_string()))?);
             verifier.own = roots.certificates;
         }
