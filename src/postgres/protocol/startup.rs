@@ -155,7 +155,15 @@ impl Startup {
         let step = match (state, BackendMessage::parse(frame)?) {
             (State::Over, _) => return Err(unexpected(frame)),
             (_, BackendMessage::ErrorResponse(body)) => {
-                return Err(StartupError::Server(Box::new(ServerError::parse(body, authenticated)?)));
+                let mut error = ServerError::parse(body, authenticated)?;
+                // The reason came before, by itself.
+                if let Some(refusal) = self.exchange.refusal() {
+                    error.detail = Some(match error.detail.take() {
+                        Some(detail) => format!("{refusal}; {detail}"),
+                        None => refusal.to_string(),
+                    });
+                }
+                return Err(StartupError::Server(Box::new(error)));
             }
             (_, BackendMessage::NoticeResponse(body)) => {
                 Step::Notice(Box::new(ServerError::parse(body, authenticated)?))
