@@ -64,7 +64,7 @@ const TABLE: &[Layer] = &[
     layer("progress::topic", &["progress", "sink", "task"], &["SystemTime"]),
     layer(
         "pipeline",
-        &["clock", "error", "decode", "encode", "sink", "progress", "postgres", "sabotage"],
+        &["clock", "credential", "error", "decode", "encode", "sink", "progress", "postgres", "sabotage"],
         NO_KAFKA,
     ),
     // Faults that tests plant, in builds of their own.

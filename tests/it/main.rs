@@ -14,6 +14,7 @@ mod back_pressure;
 #[path = "../support/certificates.rs"]
 mod certificates;
 mod copy_both;
+mod credentials;
 mod framing;
 mod handshake;
 #[path = "../support/history/mod.rs"]
