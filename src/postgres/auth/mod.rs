@@ -248,10 +248,11 @@ impl Exchange {
 
     fn start_sasl(&mut self, mechanisms: &[&[u8]]) -> Result<Answer, AuthError> {
         let offers = |name: &str| mechanisms.contains(&name.as_bytes());
-        if offers(oauth::MECHANISM) {
+        let offers_scram = offers(scram::MECHANISM) || offers(scram::MECHANISM_PLUS);
+        if offers(oauth::MECHANISM) && (self.policy.kind == SecretKind::BearerToken || !offers_scram) {
             return self.start_oauth();
         }
-        if !offers(scram::MECHANISM) && !offers(scram::MECHANISM_PLUS) {
+        if !offers_scram {
             return Err(AuthError::Unsupported(mechanism_names(mechanisms)));
         }
         self.allow("scram-sha-256")?;
