@@ -137,6 +137,7 @@ struct Model {
     secret: Option<SecretKind>,
     stand: Stand,
     negotiated: bool,
+    messages: usize,
     has_key: bool,
     parameters: BTreeSet<String>,
 }
@@ -259,7 +260,8 @@ impl Login {
 impl Model {
     /// What has to come of a message; `honest` if it is what a server sends that knows the password.
     fn expect(&mut self, tag: u8, body: &[u8], honest: bool) -> Expected {
-        if !plain::is_message(tag, body) {
+        self.messages += 1;
+        if self.messages > 500 || !plain::is_message(tag, body) {
             return Expected::Error;
         }
         match (tag, self.stand) {

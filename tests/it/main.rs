@@ -20,6 +20,7 @@ mod handshake;
 #[path = "../support/history/mod.rs"]
 mod history;
 mod history_checker;
+mod hostile_server;
 mod hostile_stream;
 mod keepalives;
 mod layering;

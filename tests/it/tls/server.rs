@@ -28,7 +28,7 @@ pub(crate) async fn accept<P: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// Shakes hands at once.
-pub(super) async fn shake_hands<P: AsyncRead + AsyncWrite + Unpin>(
+pub(crate) async fn shake_hands<P: AsyncRead + AsyncWrite + Unpin>(
     server: Scripted<P>,
     config: ServerConfig,
 ) -> std::io::Result<Scripted<TlsStream<P>>> {
@@ -42,7 +42,7 @@ pub(super) fn der(name: &str) -> Vec<u8> {
 }
 
 /// With a judge of the client's certificate it asks for one.
-pub(super) fn config(
+pub(crate) fn config(
     certificate: &str,
     versions: &[&'static SupportedProtocolVersion],
     judge: Option<Arc<dyn ClientCertVerifier>>,
