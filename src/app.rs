@@ -17,6 +17,10 @@ use crate::postgres::client::Dial;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest pause between attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// The first pause after a refusal: attempts that are refused are counted somewhere.
+const FIRST_PAUSE_REFUSED: Duration = Duration::from_secs(1);
+/// The longest pause after one, and the longest that anybody who wants to be left alone is given.
+const LONGEST_PAUSE_REFUSED: Duration = Duration::from_mins(5);
 
 /// Runs a pipeline until `stop` turns true or something fails for good. `seed` decides the pauses between attempts.
 ///
@@ -31,31 +35,46 @@ pub async fn run<B: Broker, D: Dial + Clone>(
     let start_timeout = pipeline.start_timeout();
     let started = Instant::now();
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE, seed);
+    let mut refusals = Backoff::new(FIRST_PAUSE_REFUSED, LONGEST_PAUSE_REFUSED, seed);
     let mut has_streamed = false;
     loop {
         let attempt_started = Instant::now();
+        let bytes_before = status.borrow().bytes;
         let outcome = interruptible(&mut pipeline, &stop, status).await;
         let streamed = status.borrow().positions.received.is_valid() || status.borrow().bytes > 0;
         has_streamed |= streamed;
         if streamed && attempt_started.elapsed() > LONGEST_PAUSE {
             backoff.reset();
         }
-        let pause = backoff.next_pause();
+        if status.borrow().bytes > bytes_before {
+            refusals.reset();
+        }
+        let mut pause = backoff.next_pause();
         match outcome {
             Ok(Ended::Stopped) => return finish(&mut pipeline).await,
             Ok(Ended::ServerShutdown) => {
                 tracing::warn!(pause_ms = millis(pause), "the server is shutting down; connecting again");
             }
-            Err(error) => match error.disposition() {
-                Disposition::Stop(Exit::Clean) => return Ok(()),
-                Disposition::Stop(exit) => return Err(failure(exit, &error)),
-                Disposition::Retry(exit) if !has_streamed && started.elapsed() + pause > start_timeout => {
-                    return Err(failure(exit, &error));
+            Err(error) => {
+                let disposition = error.disposition();
+                pause = match disposition {
+                    Disposition::Refused(_) => refusals.next_pause(),
+                    _ => pause.max(error.retry_after().unwrap_or_default().min(LONGEST_PAUSE_REFUSED)),
+                };
+                match disposition {
+                    Disposition::Stop(Exit::Clean) => return Ok(()),
+                    Disposition::Stop(exit) => return Err(failure(exit, &error)),
+                    Disposition::Refused(exit) if !has_streamed => return Err(failure(exit, &error)),
+                    Disposition::Retry(exit)
+                        if !has_streamed && started.elapsed() + pause > start_timeout =>
+                    {
+                        return Err(failure(exit, &error));
+                    }
+                    Disposition::Retry(_) | Disposition::Refused(_) => {
+                        tracing::warn!(error = line(&error), pause_ms = millis(pause), "trying again");
+                    }
                 }
-                Disposition::Retry(_) => {
-                    tracing::warn!(error = line(&error), pause_ms = millis(pause), "trying again");
-                }
-            },
+            }
         }
         if wait(pause, &stop).await {
             return finish(&mut pipeline).await;
@@ -65,9 +84,7 @@ pub async fn run<B: Broker, D: Dial + Clone>(
 
 /// The end of a pipeline that was told to stop: what a broken stream left in flight still settles and is recorded.
 async fn finish<B: Broker, D: Dial + Clone>(pipeline: &mut Supervised<B, D>) -> Result<(), Failure> {
-    pipeline.finish().await.map_err(|error| match error.disposition() {
-        Disposition::Stop(exit) | Disposition::Retry(exit) => failure(exit, &error),
-    })
+    pipeline.finish().await.map_err(|error| failure(error.disposition().exit(), &error))
 }
 
 /// One attempt. A stop that comes before the stream is open ends it at once.

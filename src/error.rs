@@ -50,8 +50,20 @@ impl From<Exit> for ExitCode {
 pub enum Disposition {
     /// It may pass: try again after a pause. The code is for a start that tried for too long.
     Retry(Exit),
+    /// We are refused. A start ends; what has run before tries again, slowly: secrets are changed at two places, and
+    /// directories have hiccups.
+    Refused(Exit),
     /// Trying again cannot help.
     Stop(Exit),
+}
+
+impl Disposition {
+    /// What the shell is told by a command that does not try again.
+    pub fn exit(self) -> Exit {
+        match self {
+            Self::Retry(exit) | Self::Refused(exit) | Self::Stop(exit) => exit,
+        }
+    }
 }
 
 /// Something that ends a command.

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod clock;
 #[cfg(feature = "kafka")]
 pub mod config;
+pub mod credential;
 pub mod data_type;
 pub mod decode;
 pub mod encode;

@@ -77,8 +77,9 @@ fn plain_pairs(text: &str) -> Option<Vec<(String, String)>> {
 /// The last value of each key counts; an empty one says nothing, but for a password.
 fn as_pairs_say(read: &Conninfo, pairs: &[(String, String)]) {
     let last = |key: &str| {
-        let of_key = pairs.iter().filter(|(found, value)| found == key && (key == "password" || !value.is_empty()));
-        of_key.last().map(|(_, value)| value.as_str())
+        let says = |value: &str| key == "password" || !value.is_empty();
+        let mut of_key = pairs.iter().rev().filter(|(found, value)| found == key && says(value));
+        of_key.next().map(|(_, value)| value.as_str())
     };
     for (key, value) in texts(read) {
         assert_eq!(value.as_deref(), last(key), "{key}");
@@ -124,7 +125,7 @@ fn number(text: &str) -> u64 {
 }
 
 /// The values that are kept as they are written.
-fn texts(read: &Conninfo) -> [(&'static str, Option<String>); 15] {
+fn texts(read: &Conninfo) -> [(&'static str, Option<String>); 16] {
     let file = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_str().expect("UTF-8").to_owned());
     let secret = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
     [
@@ -143,6 +144,7 @@ fn texts(read: &Conninfo) -> [(&'static str, Option<String>); 15] {
         ("sslcrl", file(&read.sslcrl)),
         ("sslcert", file(&read.sslcert)),
         ("sslkey", file(&read.sslkey)),
+        ("sslpassword", secret(&read.sslpassword)),
     ]
 }
 
@@ -226,10 +228,14 @@ fn is_key(key: &str) -> bool {
     (1..=32).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
-/// `Debug` is the same whatever the password.
+/// `Debug` is the same whatever the passwords.
 fn shows_no_password(read: &Conninfo) {
+    // An empty one is none.
+    let another =
+        |one: Secret| Secret::new(if one.expose().is_empty() { String::new() } else { "another".into() });
     let mut other = read.clone();
-    other.password = other.password.map(|_| Secret::new("another".to_owned()));
+    other.password = other.password.map(another);
+    other.sslpassword = other.sslpassword.map(another);
     assert_eq!(format!("{read:?}"), format!("{other:?}"));
     let options = [read, &other].map(|read| format!("{:?}", read.clone().into_options()));
     assert_eq!(options[0], options[1]);

@@ -1,16 +1,20 @@
 //! The login.
 //!
-//! Input: a byte whose lowest bit gives the client a password, and frames of the server. Two tags that no server has
+//! Input: a byte whose lowest bit gives the client a secret, which is a token if the next bit is set, and frames of
+//! the server. Two tags that no server has
 //! are replaced, since the client's nonce cannot be known beforehand: 1 by the SCRAM message that continues, 2 by
 //! the one that ends the exchange, as a server would write them that knows the password. Behind 1 stands the number
 //! of iterations; then, for both, where a byte is changed and by what.
 //!
 //! Promised: the login goes exactly as a model of the manual's order says. It is accepted only in the order of its
-//! method; behind SCRAM only where the server has proved that it knows the password, too. The password itself
-//! leaves only where the server asks for it. Behind an error, and behind the end, nothing is taken.
+//! method; behind SCRAM only where the server has proved that it knows the password, too. The secret itself
+//! leaves only where the server asks for it, and by OAUTHBEARER only a token. Behind an error, and behind the end,
+//! nothing is taken.
 
 use std::collections::BTreeSet;
 
+use pgsluice::credential::SecretKind;
+use pgsluice::postgres::auth::policy::{Channel, Policy};
 use pgsluice::postgres::auth::{Exchange, Method};
 use pgsluice::postgres::protocol::frame::{Frame, Frames, Limits};
 use pgsluice::postgres::protocol::startup::{Session, Startup, Step};
@@ -30,9 +34,12 @@ const HONEST_FINAL: u8 = 2;
 pub fn check(input: &[u8]) {
     let Some((&choice, mut stream)) = input.split_first() else { return };
     let password = (choice & 1 == 1).then(|| Secret::new(PASSWORD.to_owned()));
+    let kind = if choice & 2 == 2 { SecretKind::BearerToken } else { SecretKind::Password };
+    // What may leave over which channel is another question.
+    let policy = Policy { kind, token_over_loopback: true, ..Policy::default() };
     let mut login = Login {
-        model: Model { has_password: password.is_some(), ..Model::default() },
-        startup: Startup::new(Exchange::new("ada".to_owned(), password)),
+        model: Model { secret: password.as_ref().map(|_| kind), ..Model::default() },
+        startup: Startup::new(Exchange::with_policy("ada".to_owned(), password, policy, Channel::Local)),
         server: Server::default(),
     };
     while let Some((frame, rest)) = next_frame(stream, &mut login.server) {
@@ -120,14 +127,17 @@ enum Stand {
     ScramMisled,
     ScramProved,
     ScramVerified,
+    TokenSent,
+    TokenRefused,
     Settling(Method),
 }
 
 #[derive(Debug, Default)]
 struct Model {
-    has_password: bool,
+    secret: Option<SecretKind>,
     stand: Stand,
     negotiated: bool,
+    messages: usize,
     has_key: bool,
     parameters: BTreeSet<String>,
 }
@@ -138,8 +148,8 @@ enum Expected {
     Continue,
     Notice,
     Send(Sent),
-    /// The client's proof of a wrong message, or an error.
-    SendOrError,
+    /// That, or an error where the server's message is none.
+    SendOrError(Sent),
     Ready(Method),
     Error,
 }
@@ -151,6 +161,9 @@ enum Sent {
     Md5,
     ScramFirst,
     ScramFinal,
+    Token,
+    /// That the reason of a refusal was read.
+    Read,
 }
 
 struct Login {
@@ -171,8 +184,7 @@ impl Login {
                 assert_eq!(notice.authenticated, matches!(self.model.stand, Stand::Settling(_)));
             }
             Ok(Step::Send(sent)) => match expected {
-                Expected::Send(what) => self.sent(&what, &sent),
-                Expected::SendOrError => self.sent(&Sent::ScramFinal, &sent),
+                Expected::Send(what) | Expected::SendOrError(what) => self.sent(&what, &sent),
                 expected => panic!("{} is sent where {expected:?}", sent.escape_ascii()),
             },
             Ok(Step::Ready(session)) => {
@@ -185,7 +197,7 @@ impl Login {
             }
             Err(error) => {
                 assert!(
-                    matches!(expected, Expected::Error | Expected::SendOrError),
+                    matches!(expected, Expected::Error | Expected::SendOrError(_)),
                     "{error} {expected:?} {frame:?}"
                 );
                 let is_his = frame.body.windows(PASSWORD.len()).any(|part| part == PASSWORD.as_bytes());
@@ -218,7 +230,7 @@ impl Login {
         let body = &frame[5..];
         assert_eq!(
             body.windows(PASSWORD.len()).any(|part| part == PASSWORD.as_bytes()),
-            *what == Sent::Password
+            matches!(what, Sent::Password | Sent::Token)
         );
         match what {
             Sent::Password => assert_eq!(body, [PASSWORD.as_bytes(), b"\0"].concat()),
@@ -232,6 +244,12 @@ impl Login {
                 assert_eq!(plain::number(rest), rest.len() - 4);
                 self.server.client_first = Some(String::from_utf8(rest[4..].to_vec()).expect("text"));
             }
+            Sent::Token => {
+                let message = [b"n,,\x01auth=Bearer ", PASSWORD.as_bytes(), b"\x01\x01"].concat();
+                let rest = body.strip_prefix(b"OAUTHBEARER\0").expect("the mechanism");
+                assert_eq!((plain::number(rest), &rest[4..]), (message.len(), &message[..]));
+            }
+            Sent::Read => assert_eq!(body, b"\x01"),
             Sent::ScramFinal => {
                 self.server.client_final = Some(String::from_utf8(body.to_vec()).expect("text"));
             }
@@ -242,7 +260,8 @@ impl Login {
 impl Model {
     /// What has to come of a message; `honest` if it is what a server sends that knows the password.
     fn expect(&mut self, tag: u8, body: &[u8], honest: bool) -> Expected {
-        if !plain::is_message(tag, body) {
+        self.messages += 1;
+        if self.messages > 500 || !plain::is_message(tag, body) {
             return Expected::Error;
         }
         match (tag, self.stand) {
@@ -268,24 +287,27 @@ impl Model {
     }
 
     fn challenge(&mut self, code: usize, rest: &[u8], honest: bool) -> Expected {
+        let offers = |mechanism: &[u8]| rest.split(|byte| *byte == 0).any(|name| name == mechanism);
         let (stand, expected) = match (self.stand, code) {
             (Stand::Start, 0) => (Stand::Settling(Method::Trust), Expected::Continue),
             (Stand::PasswordSent(method), 0) => (Stand::Settling(method), Expected::Continue),
             (Stand::ScramVerified, 0) => (Stand::Settling(Method::ScramSha256), Expected::Continue),
-            (Stand::Start, 3) if self.has_password => {
+            (Stand::Start, 3) if self.secret.is_some() => {
                 (Stand::PasswordSent(Method::Cleartext), Expected::Send(Sent::Password))
             }
-            (Stand::Start, 5) if self.has_password => {
+            (Stand::Start, 5) if self.secret.is_some() => {
                 (Stand::PasswordSent(Method::Md5), Expected::Send(Sent::Md5))
             }
-            (Stand::Start, 10)
-                if self.has_password
-                    && rest.split(|byte| *byte == 0).any(|name| name == b"SCRAM-SHA-256") =>
-            {
+            (Stand::Start, 10) if self.secret == Some(SecretKind::BearerToken) && offers(b"OAUTHBEARER") => {
+                (Stand::TokenSent, Expected::Send(Sent::Token))
+            }
+            (Stand::Start, 10) if self.secret.is_some() && offers(b"SCRAM-SHA-256") => {
                 (Stand::ScramStarted, Expected::Send(Sent::ScramFirst))
             }
+            (Stand::TokenSent, 0) => (Stand::Settling(Method::OAuthBearer), Expected::Continue),
+            (Stand::TokenSent, 11) => (Stand::TokenRefused, Expected::SendOrError(Sent::Read)),
             (Stand::ScramStarted, 11) if honest => (Stand::ScramProved, Expected::Send(Sent::ScramFinal)),
-            (Stand::ScramStarted, 11) => (Stand::ScramMisled, Expected::SendOrError),
+            (Stand::ScramStarted, 11) => (Stand::ScramMisled, Expected::SendOrError(Sent::ScramFinal)),
             (Stand::ScramProved, 12) if honest => (Stand::ScramVerified, Expected::Continue),
             _ => return Expected::Error,
         };

@@ -105,6 +105,8 @@ fn hint(error: &CatalogError) -> String {
         CatalogError::Login(LoginError::Client(error)) | CatalogError::Client(error) => {
             error.classify().hint().to_owned()
         }
+        // Its message says it.
+        CatalogError::Login(LoginError::Credential(_)) => String::new(),
         CatalogError::Login(LoginError::Secret(_)) => "correct password in [source.auth]".to_owned(),
         CatalogError::Answer(_) => "is this a PostgreSQL server of 12 or later?".to_owned(),
     }

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use crate::app::line;
 use crate::cli::config::write_out;
 use crate::cli::source::SlotArgs;
-use crate::error::{Disposition, Failure};
+use crate::error::Failure;
 use crate::pipeline::PipelineError;
 use crate::pipeline::options::SlotOptions;
 use crate::pipeline::slot::{verify, verify_free};
@@ -87,8 +87,7 @@ async fn drop_slot(args: &SlotArgs) -> Result<String, Failure> {
 }
 
 fn failure(error: &PipelineError) -> Failure {
-    let (Disposition::Retry(exit) | Disposition::Stop(exit)) = error.disposition();
-    Failure::text(exit, line(error))
+    Failure::text(error.disposition().exit(), line(error))
 }
 
 /// The slot's state, one line a fact, in the words of `pg_replication_slots`.

@@ -59,7 +59,7 @@ pub async fn execute(args: TailArgs, colours: bool) -> Result<(), Failure> {
         }
         Err(error) => match error.disposition() {
             Disposition::Stop(Exit::Clean) => Ok(()),
-            Disposition::Stop(exit) | Disposition::Retry(exit) => Err(Failure::text(exit, line(&error))),
+            disposition => Err(Failure::text(disposition.exit(), line(&error))),
         },
     }
 }

@@ -41,7 +41,7 @@ pub fn login_in(source: &Source, get: &dyn Fn(&str) -> Option<String>) -> Result
         ConninfoError::NoUser => ConfigError::invalid("source.auth.user", "is missing: which role logs in?"),
         other => ConfigError::invalid("source", in_words(&other)),
     })?;
-    Ok(Login { options, password })
+    Ok(Login { options, password, credentials: None })
 }
 
 fn dsn(source: &Source) -> Result<Conninfo, ConfigError> {

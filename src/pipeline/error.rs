@@ -1,5 +1,8 @@
 //! Why a pipeline cannot go on, and what that means: the one place that decides between trying again and stopping.
 
+use std::time::Duration;
+
+use crate::credential::Outlook;
 use crate::decode::error::DecodeError;
 use crate::encode::charset::UnsupportedEncoding;
 use crate::encode::topic::{TemplateError, TopicNameError};
@@ -244,6 +247,18 @@ impl PipelineError {
         }
     }
 
+    /// How long somebody wants to be left alone before the next attempt.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Login(LoginError::Credential(error))
+            | Self::Catalog(CatalogError::Login(LoginError::Credential(error))) => match error.outlook {
+                Outlook::Retry { after } => after,
+                Outlook::Stop | Outlook::Never => None,
+            },
+            _ => None,
+        }
+    }
+
     /// One line on what to do, where the message does not say it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
@@ -257,7 +272,12 @@ impl PipelineError {
 
 fn of_login(error: &LoginError) -> Disposition {
     match error {
-        LoginError::Secret(_) => Disposition::Stop(Exit::Configuration),
+        LoginError::Secret(_) => Disposition::Refused(Exit::Configuration),
+        LoginError::Credential(error) => match error.outlook {
+            Outlook::Retry { .. } => Disposition::Retry(Exit::Authentication),
+            Outlook::Stop => Disposition::Refused(Exit::Authentication),
+            Outlook::Never => Disposition::Stop(Exit::Authentication),
+        },
         LoginError::Client(error) => of_client(error),
     }
 }
@@ -277,7 +297,12 @@ fn of_client(error: &ClientError) -> Disposition {
         class if class.is_transient() => Exit::SourceUnreachable,
         _ => Exit::Fatal,
     };
-    if class.is_transient() { Disposition::Retry(exit) } else { Disposition::Stop(exit) }
+    match class {
+        // Nobody but the server knows whether the secret is right, or the role still there.
+        ErrorClass::LoginRefused if error.sqlstate().is_some() => Disposition::Refused(exit),
+        class if class.is_transient() => Disposition::Retry(exit),
+        _ => Disposition::Stop(exit),
+    }
 }
 
 fn of_sink(error: &SinkError) -> Disposition {

@@ -166,5 +166,5 @@ fn login(address: &Address, database: &str) -> Login {
     options.tls.mode = SslMode::Prefer;
     "pgsluice demo".clone_into(&mut options.application_name);
     let password = address.password.clone().map(|password| SecretSource::Literal(Secret::new(password)));
-    Login { options, password }
+    Login { options, password, credentials: None }
 }

@@ -35,6 +35,7 @@ const TABLE: &[Layer] = &[
     layer("event", &[], PURE),
     layer("secret", &[], PURE),
     layer("secret_source", &["secret"], PURE),
+    layer("credential", &["secret"], PURE),
     layer("backoff", &[], PURE),
     layer("error", &[], PURE),
     layer("clock", &[], &["rdkafka", "std::net"]),
@@ -42,7 +43,7 @@ const TABLE: &[Layer] = &[
     layer("telemetry", &[], NO_KAFKA),
     layer("postgres", &[], PURE),
     layer(PROTOCOL, &["secret", AUTH], PURE),
-    layer(AUTH, &["secret", PROTOCOL], PURE),
+    layer(AUTH, &["secret", "credential", PROTOCOL], PURE),
     layer(
         "postgres::transport",
         &["secret", "postgres::protocol::frame", "postgres::protocol::error"],
@@ -51,7 +52,7 @@ const TABLE: &[Layer] = &[
     layer("postgres::error", &[PROTOCOL, AUTH, "postgres::transport"], NO_KAFKA),
     layer(
         "postgres::client",
-        &["secret", "secret_source", PROTOCOL, AUTH, "postgres::transport", "postgres::error"],
+        &["secret", "secret_source", "credential", PROTOCOL, AUTH, "postgres::transport", "postgres::error"],
         NO_KAFKA,
     ),
     layer("postgres::catalog", &["postgres::client", "postgres::error", "postgres::transport"], NO_KAFKA),
@@ -63,7 +64,7 @@ const TABLE: &[Layer] = &[
     layer("progress::topic", &["progress", "sink", "task"], &["SystemTime"]),
     layer(
         "pipeline",
-        &["clock", "error", "decode", "encode", "sink", "progress", "postgres", "sabotage"],
+        &["clock", "credential", "error", "decode", "encode", "sink", "progress", "postgres", "sabotage"],
         NO_KAFKA,
     ),
     // Faults that tests plant, in builds of their own.

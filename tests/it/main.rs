@@ -14,11 +14,13 @@ mod back_pressure;
 #[path = "../support/certificates.rs"]
 mod certificates;
 mod copy_both;
+mod credentials;
 mod framing;
 mod handshake;
 #[path = "../support/history/mod.rs"]
 mod history;
 mod history_checker;
+mod hostile_server;
 mod hostile_stream;
 mod keepalives;
 mod layering;

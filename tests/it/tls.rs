@@ -4,7 +4,7 @@ mod certificates;
 mod client;
 mod login;
 mod request;
-mod server;
+pub(crate) mod server;
 
 use std::cell::RefCell;
 

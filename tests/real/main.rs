@@ -21,6 +21,7 @@ mod json;
 #[cfg(feature = "kafka")]
 mod large;
 mod left_behind;
+mod login;
 #[cfg(feature = "kafka")]
 mod ops;
 #[cfg(feature = "kafka")]
@@ -80,6 +81,7 @@ fn main() -> ExitCode {
     replay::register(&mut suite);
     server_encodings::register(&mut suite);
     tls::register(&mut suite);
+    login::register(&mut suite);
     #[cfg(feature = "kafka")]
     {
         conninfo::register(&mut suite);

@@ -2,11 +2,13 @@
 //!
 //! [`Exchange`] is the state machine. It accepts a login only in the order the method prescribes: behind a SCRAM
 //! exchange the server's signature must have been verified before its word that all is well counts.
-//! Before a secret leaves, [`policy`] is asked. What is not spoken here (GSSAPI, SSPI, bearer tokens by SASL) ends in
-//! one error that names `pg_hba.conf`.
+//! Before a secret leaves, [`policy`] is asked. What is not spoken here (GSSAPI, SSPI) ends in one error that names
+//! `pg_hba.conf`.
 
 pub mod cleartext;
+mod error;
 pub mod md5;
+pub mod oauth;
 pub mod policy;
 pub mod require;
 pub mod scram;
@@ -14,7 +16,10 @@ pub mod scram;
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
-use policy::{Channel, ChannelBinding, Policy, Release};
+pub use error::AuthError;
+use oauth::Refusal;
+use policy::{Channel, ChannelBinding, Policy, Release, SecretKind};
+use require::RequireAuth;
 use scram::{Binding, Scram};
 
 /// What the server asks for.
@@ -59,10 +64,10 @@ pub enum Answer {
         /// The chosen mechanism.
         mechanism: &'static str,
         /// The mechanism's first message.
-        response: Vec<u8>,
+        response: Zeroizing<Vec<u8>>,
     },
     /// A further message of a SASL exchange.
-    SaslResponse(Vec<u8>),
+    SaslResponse(Zeroizing<Vec<u8>>),
 }
 
 /// How the server let us in.
@@ -78,6 +83,8 @@ pub enum Method {
     ScramSha256,
     /// The same, and it holds the key of the certificate that we saw: nobody is between.
     ScramSha256Plus,
+    /// It took a bearer token.
+    OAuthBearer,
 }
 
 impl Method {
@@ -89,94 +96,9 @@ impl Method {
             Self::Md5 => "MD5",
             Self::ScramSha256 => "SCRAM-SHA-256",
             Self::ScramSha256Plus => "SCRAM-SHA-256-PLUS",
+            Self::OAuthBearer => "OAUTHBEARER",
         }
     }
-}
-
-/// The login cannot go on. No text holds a password or a part of one.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AuthError {
-    /// The server asks for a password and none is configured.
-    #[error("the server asks for a password and none is configured: set one")]
-    NoPassword,
-    /// The server asks for a method that is not spoken here.
-    #[error(
-        "the server asks for {0}, which this client does not speak: let pg_hba.conf offer scram-sha-256 for \
-         this user and database"
-    )]
-    Unsupported(String),
-    /// The method is not among those that are allowed.
-    #[error(
-        "the server asks for {method}, which require_auth = {required} does not allow: correct pg_hba.conf, or is it \
-         another server?"
-    )]
-    NotAllowed {
-        /// What the server asks for.
-        method: &'static str,
-        /// What is allowed.
-        required: String,
-    },
-    /// A password would leave in the clear.
-    #[error(
-        "the server asks for the password by the method {method}, which would show it to the network, for there is no \
-         TLS: set sslmode = verify-full, have pg_hba.conf ask for scram-sha-256, or write require_auth = {method} to \
-         send it all the same"
-    )]
-    PasswordInTheClear {
-        /// The method.
-        method: &'static str,
-    },
-    /// A token would leave to somebody unknown.
-    #[error("the token is not sent: {problem}")]
-    TokenNotReleased {
-        /// What is missing, and which setting it is.
-        problem: &'static str,
-    },
-    /// Channel binding is demanded and cannot be had.
-    #[error("channel_binding = require: {problem}")]
-    NoChannelBinding {
-        /// Why not.
-        problem: &'static str,
-    },
-    /// The server offers what only one with TLS can.
-    #[error(
-        "the server offers SCRAM-SHA-256-PLUS on a connection without TLS: somebody between has taken TLS away; set \
-         sslmode = verify-full"
-    )]
-    PlusInTheClear,
-    /// The server sent a step that does not belong here.
-    #[error(
-        "the server sent {got} where only {expected} is allowed: the login is refused, for it proves nothing"
-    )]
-    OutOfOrder {
-        /// What the server sent.
-        got: &'static str,
-        /// What the exchange asks for at this point.
-        expected: &'static str,
-    },
-    /// The server wants more hashing than is done for an unknown peer.
-    #[error(
-        "the server asks for {iterations} SCRAM iterations, above the limit of {limit}: lower scram_iterations \
-         and set the password again"
-    )]
-    TooManyIterations {
-        /// What it asked for.
-        iterations: u64,
-        /// What is taken.
-        limit: u32,
-    },
-    /// The server's SCRAM message is malformed or its nonce is not an extension of ours.
-    #[error("the server's SCRAM message is not valid: {problem}")]
-    BadScramMessage {
-        /// What is wrong with it.
-        problem: &'static str,
-    },
-    /// The server could not prove that it knows the password.
-    #[error(
-        "the server's SCRAM signature is wrong: it does not know this user's password; is it the right server?"
-    )]
-    ServerNotAuthentic,
 }
 
 enum State {
@@ -190,6 +112,10 @@ enum State {
     ScramProved(Scram),
     /// The server's proof was right.
     ScramVerified(Method),
+    /// A bearer token left.
+    TokenSent,
+    /// It was not taken, and the server is to say so.
+    TokenRefused,
     /// Accepted or failed: nothing may follow.
     Over,
 }
@@ -202,6 +128,7 @@ pub struct Exchange {
     channel: Channel,
     state: State,
     method: Option<Method>,
+    refusal: Option<Refusal>,
 }
 
 impl std::fmt::Debug for Exchange {
@@ -221,12 +148,17 @@ impl Exchange {
 
     /// A login of `user` by these rules, over this channel.
     pub fn with_policy(user: String, password: Option<Secret>, policy: Policy, channel: Channel) -> Self {
-        Self { user, password, policy, channel, state: State::Start, method: None }
+        Self { user, password, policy, channel, state: State::Start, method: None, refusal: None }
     }
 
     /// How the server let us in, once it has.
     pub fn method(&self) -> Option<Method> {
         self.method
+    }
+
+    /// Why the server does not take the token, where it has said so before its error.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        self.refusal.as_ref()
     }
 
     /// Takes one step. Behind an error every further step fails.
@@ -269,6 +201,12 @@ impl Exchange {
                 self.state = State::ScramVerified(method);
                 Ok(Answer::Nothing)
             }
+            (State::TokenSent, Challenge::SaslContinue(document)) => {
+                self.refusal = Some(Refusal::parse(document)?);
+                self.state = State::TokenRefused;
+                Ok(Answer::SaslResponse(Zeroizing::new(oauth::ACKNOWLEDGEMENT.to_vec())))
+            }
+            (State::TokenSent, Challenge::Ok) => Ok(self.accept(Method::OAuthBearer)),
             (State::PasswordSent(method) | State::ScramVerified(method), Challenge::Ok) => {
                 Ok(self.accept(method))
             }
@@ -294,6 +232,9 @@ impl Exchange {
             return Ok(());
         }
         let method = if method == "none" { "no authentication" } else { method };
+        if self.policy.kind == SecretKind::BearerToken && *required == RequireAuth::of_tokens() {
+            return Err(AuthError::NotForTokens { method });
+        }
         Err(AuthError::NotAllowed { method, required: required.to_string() })
     }
 
@@ -307,7 +248,11 @@ impl Exchange {
 
     fn start_sasl(&mut self, mechanisms: &[&[u8]]) -> Result<Answer, AuthError> {
         let offers = |name: &str| mechanisms.contains(&name.as_bytes());
-        if !offers(scram::MECHANISM) && !offers(scram::MECHANISM_PLUS) {
+        let offers_scram = offers(scram::MECHANISM) || offers(scram::MECHANISM_PLUS);
+        if offers(oauth::MECHANISM) && (self.policy.kind == SecretKind::BearerToken || !offers_scram) {
+            return self.start_oauth();
+        }
+        if !offers_scram {
             return Err(AuthError::Unsupported(mechanism_names(mechanisms)));
         }
         self.allow("scram-sha-256")?;
@@ -320,6 +265,18 @@ impl Exchange {
         let response = scram.first_message();
         self.state = State::ScramStarted(scram);
         Ok(Answer::SaslInitial { mechanism, response })
+    }
+
+    fn start_oauth(&mut self) -> Result<Answer, AuthError> {
+        self.allow("oauth")?;
+        self.unbound("the server asked for a bearer token, not for SCRAM")?;
+        // A password is not for whoever looks at tokens.
+        let token = self.password.as_ref().filter(|_| self.policy.kind == SecretKind::BearerToken);
+        let token = token.ok_or(AuthError::NoToken)?;
+        self.policy.release(Release::Itself, &self.channel)?;
+        let response = oauth::first_message(token)?;
+        self.state = State::TokenSent;
+        Ok(Answer::SaslInitial { mechanism: oauth::MECHANISM, response })
     }
 
     /// What the login is bound to, and what the server is told about it.
@@ -394,6 +351,8 @@ fn expected_step(state: &State) -> &'static str {
         State::PasswordSent(_) | State::ScramVerified(_) => "AuthenticationOk",
         State::ScramStarted(_) => "AuthenticationSASLContinue",
         State::ScramProved(_) => "AuthenticationSASLFinal",
+        State::TokenSent => "AuthenticationOk or AuthenticationSASLContinue",
+        State::TokenRefused => "an error",
         State::Over => "nothing",
     }
 }

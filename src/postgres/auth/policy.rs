@@ -5,6 +5,7 @@
 
 use super::AuthError;
 use super::require::RequireAuth;
+pub use crate::credential::SecretKind;
 
 /// What is known of the connection underneath.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,16 +38,6 @@ pub enum Peer {
     PrivateAuthority,
     /// That it is the host it was taken for.
     Named,
-}
-
-/// What the secret is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SecretKind {
-    /// A password of the role.
-    #[default]
-    Password,
-    /// A token of a directory: good for whoever holds it, also elsewhere.
-    BearerToken,
 }
 
 /// `channel_binding`: whether the login is tied to the server's certificate.

@@ -55,6 +55,11 @@ impl RequireAuth {
         Ok(parsed)
     }
 
+    /// The methods by which a token is sent.
+    pub fn of_tokens() -> Self {
+        Self { methods: vec!["password", "oauth"], negated: false }
+    }
+
     /// Whether a server may ask for this method; `none` is a login without any.
     pub fn allows(&self, method: &str) -> bool {
         self.methods.is_empty() || self.methods.contains(&method) != self.negated

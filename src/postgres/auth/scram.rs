@@ -5,6 +5,7 @@
 //! memory is not overwritten on drop; the exchange is therefore dropped as soon as the login is decided.
 
 use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
+use zeroize::Zeroizing;
 
 use super::{AuthError, Method};
 use crate::secret::Secret;
@@ -70,18 +71,18 @@ impl Scram {
     }
 
     /// The client-first-message.
-    pub fn first_message(&self) -> Vec<u8> {
-        self.exchange.message().to_vec()
+    pub fn first_message(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(self.exchange.message().to_vec())
     }
 
     /// The client-final-message for the server-first-message: hashes as often as the server wants, up to
     /// [`ITERATION_LIMIT`].
-    pub fn prove(&mut self, server_first: &[u8]) -> Result<Vec<u8>, AuthError> {
+    pub fn prove(&mut self, server_first: &[u8]) -> Result<Zeroizing<Vec<u8>>, AuthError> {
         check_iterations(server_first)?;
         self.exchange.update(server_first).or(Err(AuthError::BadScramMessage {
             problem: "the nonce, the salt or the iteration count of its first message",
         }))?;
-        Ok(self.exchange.message().to_vec())
+        Ok(Zeroizing::new(self.exchange.message().to_vec()))
     }
 
     /// Checks the server-final-message: the proof that the server knows the password too.

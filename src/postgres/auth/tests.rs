@@ -1,4 +1,4 @@
-use super::policy::{Channel, ChannelBinding, Peer, Policy};
+use super::policy::{Channel, ChannelBinding, Peer, Policy, SecretKind};
 use super::require::RequireAuth;
 use super::{Answer, AuthError, Challenge, Exchange, Method};
 
@@ -164,5 +164,86 @@ fn required_methods() {
         let md5_challenge = Challenge::Md5 { salt: [0; 4] };
         let found = [Challenge::Ok, Challenge::Cleartext, md5_challenge, sasl()].map(|c| allowed(&c));
         assert_eq!(found, [ok, cleartext, md5, scram], "{list}");
+    }
+}
+
+fn token_exchange(policy: Policy, channel: Channel) -> Exchange {
+    let token = Some("header.claims.signature".to_owned().into());
+    Exchange::with_policy("ada".to_owned(), token, policy, channel)
+}
+
+/// As a login with a token has it.
+fn for_tokens() -> Policy {
+    Policy { kind: SecretKind::BearerToken, require_auth: RequireAuth::of_tokens(), ..Policy::default() }
+}
+
+fn oauth<'a>() -> Challenge<'a> {
+    Challenge::Sasl { mechanisms: vec![b"OAUTHBEARER"] }
+}
+
+#[test]
+fn a_bearer_token() {
+    let mut exchange = token_exchange(for_tokens(), tls(true));
+    let Ok(Answer::SaslInitial { mechanism: "OAUTHBEARER", response }) = exchange.answer(&oauth()) else {
+        panic!("no answer")
+    };
+    assert_eq!(*response, b"n,,\x01auth=Bearer header.claims.signature\x01\x01");
+    assert!(matches!(exchange.answer(&Challenge::Ok), Ok(Answer::Accepted)));
+    assert_eq!(exchange.method(), Some(Method::OAuthBearer));
+}
+
+/// Refused with a reason: it is acknowledged, and then nothing but an error may follow.
+#[test]
+fn a_bearer_token_that_is_not_taken() {
+    for follows in [Challenge::Ok, Challenge::SaslContinue(b"{\"status\":\"x\"}"), Challenge::Cleartext] {
+        let mut exchange = token_exchange(for_tokens(), tls(true));
+        exchange.answer(&oauth()).unwrap();
+        let document = Challenge::SaslContinue(b"{\"status\":\"invalid_token\"}");
+        assert!(matches!(exchange.answer(&document), Ok(Answer::SaslResponse(text)) if *text == b"\x01"));
+        assert_eq!(exchange.refusal().unwrap().to_string(), "the token is not taken: invalid_token");
+        let error = exchange.answer(&follows).unwrap_err();
+        assert!(matches!(error, AuthError::OutOfOrder { expected: "an error", .. }), "{error}");
+        assert_eq!(exchange.method(), None);
+    }
+    let mut exchange = token_exchange(for_tokens(), tls(true));
+    exchange.answer(&oauth()).unwrap();
+    let error = exchange.answer(&Challenge::SaslContinue(b"no document")).unwrap_err();
+    assert_eq!(error, AuthError::BadOAuthMessage);
+    let mut exchange = token_exchange(for_tokens(), tls(true));
+    exchange.answer(&oauth()).unwrap();
+    let error = exchange.answer(&Challenge::SaslFinal(b"v=AAAA")).unwrap_err();
+    assert!(matches!(error, AuthError::OutOfOrder { .. }), "{error}");
+}
+
+/// Everything a token is not sent by, and everybody it is not sent to.
+#[test]
+fn a_token_stays() {
+    let unverified = || Channel::Encrypted { peer: Peer::Unverified, end_point: None };
+    let not_released = |error: &AuthError| matches!(error, AuthError::TokenNotReleased { .. });
+    let not_for_tokens = |error: &AuthError| matches!(error, AuthError::NotForTokens { .. });
+    for channel in [Channel::Local, Channel::Clear { loopback: true }, unverified()] {
+        for challenge in [oauth(), Challenge::Cleartext] {
+            let error = token_exchange(for_tokens(), channel.clone()).answer(&challenge).unwrap_err();
+            assert!(not_released(&error), "{channel:?}: {error}");
+        }
+    }
+    for challenge in [Challenge::Ok, Challenge::Md5 { salt: [0; 4] }, sasl()] {
+        let error = token_exchange(for_tokens(), tls(true)).answer(&challenge).unwrap_err();
+        assert!(not_for_tokens(&error), "{challenge:?}: {error}");
+    }
+    let bound = Policy { channel_binding: ChannelBinding::Require, ..for_tokens() };
+    let error = token_exchange(bound, tls(true)).answer(&oauth()).unwrap_err();
+    assert!(matches!(error, AuthError::NoChannelBinding { .. }), "{error}");
+    let named = Policy { require_auth: RequireAuth::parse("scram-sha-256").unwrap(), ..for_tokens() };
+    let error = token_exchange(named, tls(true)).answer(&oauth()).unwrap_err();
+    assert!(matches!(error, AuthError::NotAllowed { .. }), "{error}");
+}
+
+/// A server that asks for a token is not given a password.
+#[test]
+fn a_password_is_no_token() {
+    for password in [Some("secret".to_owned().into()), None] {
+        let mut exchange = Exchange::with_policy("ada".to_owned(), password, Policy::default(), tls(true));
+        assert_eq!(exchange.answer(&oauth()).unwrap_err(), AuthError::NoToken);
     }
 }

@@ -6,8 +6,9 @@
 
 use std::net::IpAddr;
 
-use super::connect::{Connection, connect};
-use super::options::{ConnectOptions, Mode};
+use super::connect::Connection;
+use super::login::LoginError;
+use super::options::ConnectOptions;
 use crate::postgres::error::ClientError;
 use crate::postgres::protocol::sqlstate::SqlState;
 use crate::postgres::transport::stream::Stream;
@@ -63,16 +64,15 @@ impl SessionAttrs {
     }
 }
 
-/// Opens a connection to the first host that is wanted.
+/// Opens a connection to the first host that is wanted. `log_in` opens one to the host it is given.
 pub(super) async fn connect_to_any(
     options: &ConnectOptions,
-    mode: Mode,
-    password_for: impl Fn(&mut ConnectOptions),
-) -> Result<Connection<Stream>, ClientError> {
+    log_in: impl AsyncFn(ConnectOptions) -> Result<Connection<Stream>, LoginError>,
+) -> Result<Connection<Stream>, LoginError> {
     let wanted = options.target_session_attrs;
-    match first_wanted(options, wanted, mode, &password_for).await {
+    match first_wanted(options, wanted, &log_in).await {
         Err(error) if wanted == SessionAttrs::PreferStandby && is_reason_to_go_on(&error) => {
-            first_wanted(options, SessionAttrs::Any, mode, &password_for).await
+            first_wanted(options, SessionAttrs::Any, &log_in).await
         }
         outcome => outcome,
     }
@@ -81,17 +81,15 @@ pub(super) async fn connect_to_any(
 async fn first_wanted(
     options: &ConnectOptions,
     wanted: SessionAttrs,
-    mode: Mode,
-    password_for: &impl Fn(&mut ConnectOptions),
-) -> Result<Connection<Stream>, ClientError> {
+    log_in: &impl AsyncFn(ConnectOptions) -> Result<Connection<Stream>, LoginError>,
+) -> Result<Connection<Stream>, LoginError> {
     let mut last = None;
     for endpoint in options.endpoints() {
         let mut one = options.clone();
         one.host.clone_from(&endpoint.host);
         (one.address, one.port) = (endpoint.address, endpoint.port);
-        password_for(&mut one);
-        let outcome = match connect(&one, mode).await {
-            Ok(connection) => verify(connection, wanted, &endpoint).await,
+        let outcome = match log_in(one).await {
+            Ok(connection) => verify(connection, wanted, &endpoint).await.map_err(LoginError::from),
             Err(error) => Err(error),
         };
         match outcome {
@@ -104,7 +102,7 @@ async fn first_wanted(
             outcome => return outcome,
         }
     }
-    Err(last.unwrap_or(ClientError::Closed { when: "before there was a host" }))
+    Err(last.unwrap_or(ClientError::Closed { when: "before there was a host" }.into()))
 }
 
 /// Gives the connection back if the server is of the wanted kind.
@@ -149,7 +147,8 @@ async fn answer(connection: &mut Connection<Stream>, query: &'static str) -> Res
     value.ok_or(ClientError::UnexpectedResult { query, problem: "no value" })
 }
 
-fn is_reason_to_go_on(error: &ClientError) -> bool {
+fn is_reason_to_go_on(error: &LoginError) -> bool {
+    let LoginError::Client(error) = error else { return false };
     match error {
         ClientError::Dial(_) | ClientError::Timeout { .. } | ClientError::NotWanted { .. } => true,
         ClientError::Server(_) => error.sqlstate() == Some(SqlState::CANNOT_CONNECT_NOW),

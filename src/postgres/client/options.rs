@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::hosts::{Endpoint, SessionAttrs};
+use crate::credential::{Credential, SecretKind};
 use crate::postgres::auth::policy::Policy;
+use crate::postgres::auth::require::RequireAuth;
 use crate::postgres::protocol::frame::{DEFAULT_QUERY_LIMIT, DEFAULT_STREAM_LIMIT};
 use crate::postgres::transport::dial::Target;
 use crate::postgres::transport::tls::TlsOptions;
@@ -93,6 +95,16 @@ impl ConnectOptions {
         match self.address.or_else(|| self.host.parse().ok()) {
             Some(address) => address.is_loopback(),
             None => self.host.eq_ignore_ascii_case("localhost"),
+        }
+    }
+
+    /// Takes a credential for this attempt. A server that asks for something else than the token, or for nothing, is
+    /// then another server than was meant, unless the user named the methods.
+    pub(super) fn take_credential(&mut self, credential: Credential) {
+        self.policy.kind = credential.kind;
+        self.password = Some(credential.secret);
+        if credential.kind == SecretKind::BearerToken && self.policy.require_auth == RequireAuth::default() {
+            self.policy.require_auth = RequireAuth::of_tokens();
         }
     }
 

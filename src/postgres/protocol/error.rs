@@ -53,6 +53,12 @@ pub enum ProtocolError {
     /// The server speaks another major version of the protocol.
     #[error("the server offers protocol version {}.{}, this client speaks 3.0", .0 >> 16, .0 & 0xFFFF)]
     UnsupportedVersion(u32),
+    /// More messages than any server has for somebody who logs in.
+    #[error("the server sent more than {limit} messages during login")]
+    TooManyMessages {
+        /// How many were taken.
+        limit: usize,
+    },
     /// More parameters than any server reports.
     #[error("the server reported more than {limit} {what} of parameters")]
     TooManyParameters {

@@ -17,6 +17,9 @@ use crate::postgres::auth::{Answer, AuthError, Exchange, Method};
 /// More parameters than any server reports.
 const PARAMETER_LIMIT: usize = 200;
 
+/// More messages than any server has for somebody who logs in. Each notice is a line of the log.
+const MESSAGE_LIMIT: usize = 500;
+
 /// More text in parameters than any server reports.
 const PARAMETER_BYTES: usize = 128 << 10;
 
@@ -122,6 +125,7 @@ pub struct Startup {
     exchange: Exchange,
     state: State,
     negotiated: bool,
+    messages: usize,
     parameters: Parameters,
     key: Option<BackendKey>,
 }
@@ -133,6 +137,7 @@ impl Startup {
             exchange,
             state: State::Authenticating,
             negotiated: false,
+            messages: 0,
             parameters: Parameters::default(),
             key: None,
         }
@@ -152,10 +157,22 @@ impl Startup {
     pub fn handle(&mut self, frame: &Frame<'_>) -> Result<Step, StartupError> {
         let state = std::mem::replace(&mut self.state, State::Over);
         let authenticated = matches!(state, State::Settling(_));
+        self.messages += 1;
+        if self.messages > MESSAGE_LIMIT {
+            return Err(ProtocolError::TooManyMessages { limit: MESSAGE_LIMIT }.into());
+        }
         let step = match (state, BackendMessage::parse(frame)?) {
             (State::Over, _) => return Err(unexpected(frame)),
             (_, BackendMessage::ErrorResponse(body)) => {
-                return Err(StartupError::Server(Box::new(ServerError::parse(body, authenticated)?)));
+                let mut error = ServerError::parse(body, authenticated)?;
+                // The reason came before, by itself.
+                if let Some(refusal) = self.exchange.refusal() {
+                    error.detail = Some(match error.detail.take() {
+                        Some(detail) => format!("{refusal}; {detail}"),
+                        None => refusal.to_string(),
+                    });
+                }
+                return Err(StartupError::Server(Box::new(error)));
             }
             (_, BackendMessage::NoticeResponse(body)) => {
                 Step::Notice(Box::new(ServerError::parse(body, authenticated)?))

@@ -6,7 +6,7 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::{ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -14,24 +14,24 @@ use crate::certificates::Certificates;
 use crate::support::scripted::Scripted;
 
 /// Both versions.
-pub(super) const ANY: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
+pub(crate) const ANY: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
 
 /// Answers yes to the request and shakes hands with this certificate. An error is the client's refusal.
-pub(super) async fn accept(
-    mut server: Scripted,
+pub(crate) async fn accept<P: AsyncRead + AsyncWrite + Unpin>(
+    mut server: Scripted<P>,
     certificate: &str,
     versions: &[&'static SupportedProtocolVersion],
-) -> std::io::Result<Scripted<TlsStream<DuplexStream>>> {
+) -> std::io::Result<Scripted<TlsStream<P>>> {
     server.expect_tls_request().await;
     server.send(b"S").await;
     shake_hands(server, config(certificate, versions, None)).await
 }
 
 /// Shakes hands at once.
-pub(super) async fn shake_hands(
-    server: Scripted,
+pub(crate) async fn shake_hands<P: AsyncRead + AsyncWrite + Unpin>(
+    server: Scripted<P>,
     config: ServerConfig,
-) -> std::io::Result<Scripted<TlsStream<DuplexStream>>> {
+) -> std::io::Result<Scripted<TlsStream<P>>> {
     Ok(Scripted::over(TlsAcceptor::from(Arc::new(config)).accept(server.into_pipe()).await?))
 }
 
@@ -42,7 +42,7 @@ pub(super) fn der(name: &str) -> Vec<u8> {
 }
 
 /// With a judge of the client's certificate it asks for one.
-pub(super) fn config(
+pub(crate) fn config(
     certificate: &str,
     versions: &[&'static SupportedProtocolVersion],
     judge: Option<Arc<dyn ClientCertVerifier>>,

@@ -30,7 +30,8 @@ pub(crate) fn register(suite: &mut Suite) {
             let url = format!(
                 "postgresql://postgres@{hosts}/postgres?sslmode=disable&target_session_attrs={attrs}"
             );
-            let login = Login { options: Conninfo::parse(&url)?.into_options()?, password: None };
+            let options = Conninfo::parse(&url)?.into_options()?;
+            let login = Login { options, password: None, credentials: None };
             for mode in [Mode::Sql, Mode::Replication] {
                 match login.connect(mode).await {
                     Ok(mut connection) => {

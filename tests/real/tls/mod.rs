@@ -7,7 +7,7 @@ mod hosts;
 mod matrix;
 #[cfg(feature = "kafka")]
 mod program;
-mod server;
+pub(crate) mod server;
 
 use crate::suite::Suite;
 

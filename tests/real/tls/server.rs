@@ -11,7 +11,7 @@ use crate::support::Result;
 use crate::support::postgres::Postgres;
 
 /// Starts one that shows this certificate; `None`: it offers no TLS.
-pub(super) fn start(context: &Context, certificate: Option<&str>) -> Result<Arc<Postgres>> {
+pub(crate) fn start(context: &Context, certificate: Option<&str>) -> Result<Arc<Postgres>> {
     let server = context.own_postgres(&[])?;
     if let Some(name) = certificate {
         show(&server, name)?;
@@ -22,14 +22,14 @@ pub(super) fn start(context: &Context, certificate: Option<&str>) -> Result<Arc<
 }
 
 /// Puts a certificate and its key where a server looks for them.
-pub(super) fn show(server: &Postgres, name: &str) -> Result<()> {
+pub(crate) fn show(server: &Postgres, name: &str) -> Result<()> {
     let files = Certificates::get()?;
     server.put_file("server.crt", &fs::read(files.certificate(name))?)?;
     server.put_file("server.key", &fs::read(files.key(name))?)
 }
 
 /// The superuser's login.
-pub(super) fn options(server: &Postgres, mode: SslMode, authority: Option<&str>) -> Result<ConnectOptions> {
+pub(crate) fn options(server: &Postgres, mode: SslMode, authority: Option<&str>) -> Result<ConnectOptions> {
     let address = server.address();
     let mut options = ConnectOptions::new("localhost", &address.user, &address.database);
     options.port = address.port;

@@ -20,9 +20,9 @@ fn iteration_counts() {
 #[test]
 fn the_limit_itself_is_taken() {
     let mut scram = Scram::start(&"pencil".to_owned().into(), Binding::None);
-    let nonce = String::from_utf8(scram.first_message()).unwrap().replace("n,,n=,r=", "");
+    let nonce = String::from_utf8(scram.first_message().to_vec()).unwrap().replace("n,,n=,r=", "");
     let first = format!("r={nonce}x,s=QSXCR+Q6sek8bf92,i={ITERATION_LIMIT}");
-    let last = String::from_utf8(scram.prove(first.as_bytes()).unwrap()).unwrap();
+    let last = String::from_utf8(scram.prove(first.as_bytes()).unwrap().to_vec()).unwrap();
     assert!(last.starts_with(&format!("c=biws,r={nonce}x,p=")), "{last}");
 }
 

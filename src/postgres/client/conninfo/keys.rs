@@ -37,7 +37,7 @@ const SUPPORTED: [&str; 30] = [
 ];
 
 /// Keys of libpq, and what to do instead.
-const UNSUPPORTED: [(&str, &str); 18] = [
+const UNSUPPORTED: [(&str, &str); 22] = [
     ("keepalives", "TCP keepalives are always on"),
     ("keepalives_idle", "a silent server is probed after 30 s"),
     ("keepalives_interval", "a silent server is probed every 10 s"),
@@ -55,8 +55,14 @@ const UNSUPPORTED: [(&str, &str); 18] = [
     ("scram_server_key", "give the password itself"),
     ("sslkeylogfile", "keys of a session are not given away"),
     ("sslcrldir", "name one file with sslcrl"),
-    ("oauth_issuer", "bearer tokens are not spoken here"),
+    ("oauth_issuer", OAUTH),
+    ("oauth_client_id", OAUTH),
+    ("oauth_client_secret", OAUTH),
+    ("oauth_scope", OAUTH),
+    ("oauth_ca_file", OAUTH),
 ];
+
+const OAUTH: &str = "a token is fetched by the scheme of [source.auth]";
 
 /// Whether the key is taken.
 pub(super) fn is_supported(key: &str) -> bool {
