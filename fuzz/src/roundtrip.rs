@@ -81,8 +81,14 @@ impl Meant {
                 Self::Truncate { tables, restart: u.arbitrary()?, cascade: u.arbitrary()? }
             }
             3 => {
-                let prefix = without_zero(u)?;
-                Self::Message { transactional: u.arbitrary()?, prefix, content: u.arbitrary()? }
+                let (prefix, mut content): (_, Vec<u8>) = (without_zero(u)?, u.arbitrary()?);
+                if u.ratio(1, 4)? {
+                    // Its end could be a content of its own.
+                    let inner: Vec<u8> = u.arbitrary()?;
+                    content.extend(format!(", sz: {} content:", inner.len()).as_bytes());
+                    content.extend(inner);
+                }
+                Self::Message { transactional: u.arbitrary()?, prefix, content }
             }
             4 => Self::Prepared {
                 step: u.choose(STEPS)?.0,
