@@ -95,15 +95,6 @@ impl Client {
         matches!(self.mode, SslMode::VerifyCa | SslMode::VerifyFull)
     }
 
-    /// Whether the secret can be had from these bytes: as it is, as its hash, or in another spelling.
-    pub(super) fn is_given_away_by(&self, bytes: &[u8]) -> bool {
-        let hash = postgres_protocol::authentication::md5_hash(b"ada", SECRET.as_bytes(), *b"salt");
-        let hex: String = SECRET.bytes().map(|byte| format!("{byte:02x}")).collect();
-        [SECRET.to_owned(), hash, hex, base64(SECRET.as_bytes())]
-            .iter()
-            .any(|spelling| bytes.windows(spelling.len()).any(|part| part == spelling.as_bytes()))
-    }
-
     /// Whether a server may be shown the secret that asks for it like this.
     pub(super) fn may_send(&self, method: &str, is_encrypted: bool) -> bool {
         let reaches_its_server = is_encrypted && self.verifies() && self.certificate == "server";
@@ -123,4 +114,13 @@ impl Client {
     pub(super) fn takes_trust(&self) -> bool {
         !self.is_token && self.requires.is_none_or(|list| list == "!password,!md5") && !self.is_bound
     }
+}
+
+/// Whether the secret can be had from these bytes: as it is, as its hash, or in another spelling.
+pub(super) fn is_given_away_by(bytes: &[u8]) -> bool {
+    let hash = postgres_protocol::authentication::md5_hash(b"ada", SECRET.as_bytes(), *b"salt");
+    let hex = SECRET.bytes().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    [SECRET.to_owned(), hash, hex, base64(SECRET.as_bytes())]
+        .iter()
+        .any(|spelling| bytes.windows(spelling.len()).any(|part| part == spelling.as_bytes()))
 }

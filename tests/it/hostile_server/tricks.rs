@@ -69,7 +69,7 @@ enum Act {
     /// Waits for a message of the client.
     Hear,
     /// Sends a `SASLContinue` made of the client's nonce.
-    ScramFirst(fn(&str) -> String),
+    ScramFirst(ScramFirst),
     Endless(Vec<u8>),
     /// Sends it byte by byte, slowly.
     Trickle(Vec<u8>),
@@ -164,9 +164,12 @@ pub(super) fn requests() -> Vec<Trick> {
     all
 }
 
+/// The server's first message of an exchange, made of the client's nonce.
+type ScramFirst = fn(&str) -> String;
+
 /// A server that does not know the password.
 pub(super) fn scram() -> Vec<Trick> {
-    let first: [(&str, fn(&str) -> String); 11] = [
+    let first: [(&str, ScramFirst); 11] = [
         ("another nonce", |_| "r=other,s=c2FsdHNhbHQ=,i=1".to_owned()),
         ("no nonce", |_| "r=,s=c2FsdHNhbHQ=,i=1".to_owned()),
         ("a nonce before it", |nonce| format!("r=x{nonce},s=c2FsdHNhbHQ=,i=1")),
@@ -188,7 +191,7 @@ pub(super) fn scram() -> Vec<Trick> {
         .collect();
     // With one iteration the proof could be guessed at, but not the password read; what follows proves nothing.
     let proved = || {
-        let first: fn(&str) -> String = |nonce| format!("r={nonce}x,s=c2FsdHNhbHQ=,i=4096");
+        let first: ScramFirst = |nonce| format!("r={nonce}x,s=c2FsdHNhbHQ=,i=4096");
         [begin(), vec![Act::ScramFirst(first), Act::Hear]].concat()
     };
     let zeros = format!("v={}=", "A".repeat(43));

@@ -31,7 +31,11 @@ impl Events {
         options.tls.mode = SslMode::Disable;
         options.password = address.password.clone().map(Secret::new);
         let encoder = Encoder::new(&EncodeOptions::new("oracle", &*address.database), Charset::utf8())?;
-        Ok(Self { catalog: Catalog::new(Login { options, password: None }), encoder, table: None })
+        Ok(Self {
+            catalog: Catalog::new(Login { options, password: None, credentials: None }),
+            encoder,
+            table: None,
+        })
     }
 
     /// Looks a table up, as it is now.
