@@ -11,6 +11,7 @@ use pgsluice::error::{Exit, Failure};
 
 /// For the whole process: librdkafka allocates and frees several pieces a record, which is a tenth of the work with
 /// glibc's allocator.
+#[cfg(feature = "kafka")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
